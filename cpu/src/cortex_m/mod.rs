@@ -1,0 +1,1 @@
+//! The Cortex-M exception model.

@@ -1,0 +1,1 @@
+//! A safe wrapper around the patched Unicorn engine.
