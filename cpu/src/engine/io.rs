@@ -1,0 +1,72 @@
+//! What the engine asks of the machine around it: every access that is not RAM or ROM.
+
+use super::{Engine, EngineError, Reg};
+
+/// The machine around a core. Addresses are physical.
+pub trait Io {
+    /// A read of `size` (1, 2, 4 or 8) bytes at an address that is not RAM or ROM.
+    fn read(&mut self, cx: &mut Access<'_>, address: u64, size: u8) -> Result<u64, BusError>;
+
+    /// A write of the low `size` bytes of `value` to an address that is not RAM, ROM included.
+    fn write(&mut self, cx: &mut Access<'_>, address: u64, size: u8, value: u64) -> Result<(), BusError>;
+}
+
+/// The bus refuses the access; the core takes its architecture's fault and the instruction is not executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BusError;
+
+/// What a machine may ask and do while the core waits for an access.
+///
+/// The accessing instruction has not completed. Registers that it will write (its destination, a written-back base)
+/// are not for [`set_reg`](Access::set_reg).
+pub struct Access<'a> {
+    pub(super) engine: &'a mut Engine,
+}
+
+impl Access<'_> {
+    /// Instructions of this run completed before the accessing one.
+    pub fn executed(&self) -> u64 {
+        self.engine.running_executed()
+    }
+
+    /// The address of the accessing instruction.
+    pub fn pc(&self) -> u64 {
+        self.engine.running_pc()
+    }
+
+    /// Ends the run after this instruction, with [`Stop::Requested`](super::Stop::Requested).
+    pub fn stop_after(&mut self) {
+        self.engine.running_stop_after();
+    }
+
+    /// The run now ends after `total` instructions at the latest, counted from its start. It never ends before the
+    /// accessing instruction is complete, and never gets longer.
+    pub fn shorten(&mut self, total: u64) {
+        self.engine.running_shorten(total);
+    }
+
+    /// A register's value.
+    pub fn reg(&self, reg: Reg) -> u64 {
+        self.engine.reg(reg)
+    }
+
+    /// Sets a register; the change holds from the next instruction on.
+    pub fn set_reg(&mut self, reg: Reg, value: u64) {
+        self.engine.set_reg(reg, value);
+    }
+
+    /// Reads RAM or ROM, as a DMA master does.
+    pub fn read_memory(&self, address: u64, out: &mut [u8]) -> Result<(), EngineError> {
+        self.engine.read_memory(address, out)
+    }
+
+    /// Writes RAM or ROM, as a DMA master does; code that was there is translated anew.
+    pub fn write_memory(&mut self, address: u64, data: &[u8]) -> Result<(), EngineError> {
+        self.engine.write_memory(address, data)
+    }
+
+    /// Turns [`Engine::watch_unmask`] on or off; it holds from this instruction on.
+    pub fn watch_unmask(&mut self, on: bool) {
+        self.engine.watch_unmask(on);
+    }
+}

@@ -1,0 +1,90 @@
+//! Register names of the engine: plain state, visible in every mode and privilege.
+
+/// A register. M-profile names are fields, not what `MRS` would show: they read and write in any mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reg(pub(super) u32);
+
+impl Reg {
+    /// R13, the stack pointer in use.
+    pub const SP: Reg = Reg(13);
+    /// R14.
+    pub const LR: Reg = Reg(14);
+    /// The address of the next instruction. Writing it keeps EPSR.T: use [`Reg::XPSR`] to change that.
+    pub const PC: Reg = Reg(15);
+    /// XPSR whole: flags, Q, GE, ICI/IT, T and IPSR. Writing it swaps the stack pointers when the mode changes.
+    pub const XPSR: Reg = Reg(16);
+    /// The main stack pointer, in use or not.
+    pub const MSP: Reg = Reg(17);
+    /// The process stack pointer, in use or not.
+    pub const PSP: Reg = Reg(18);
+    /// PRIMASK bit 0.
+    pub const PRIMASK: Reg = Reg(19);
+    /// BASEPRI bits 7:0.
+    pub const BASEPRI: Reg = Reg(20);
+    /// FAULTMASK bit 0.
+    pub const FAULTMASK: Reg = Reg(21);
+    /// CONTROL: nPRIV, SPSEL, FPCA. Writing SPSEL in thread mode swaps the stack pointers.
+    pub const CONTROL: Reg = Reg(22);
+    /// The exception number; nonzero is handler mode. Writing it swaps the stack pointers when the mode changes.
+    pub const IPSR: Reg = Reg(23);
+    /// FPSCR.
+    pub const FPSCR: Reg = Reg(24);
+    /// CPACR: denied FPU instructions stop with [`Exception::NoCoprocessor`](super::Exception::NoCoprocessor).
+    pub const CPACR: Reg = Reg(25);
+    /// FPCCR. With ASPEN set the first FPU instruction sets CONTROL.FPCA; with LSPACT set it stops with
+    /// [`Exception::LazyStacking`](super::Exception::LazyStacking).
+    pub const FPCCR: Reg = Reg(26);
+    /// FPCAR.
+    pub const FPCAR: Reg = Reg(27);
+    /// FPDSCR.
+    pub const FPDSCR: Reg = Reg(28);
+    /// MPU_CTRL: ENABLE, HFNMIENA, PRIVDEFENA.
+    pub const MPU_CTRL: Reg = Reg(29);
+    /// MPU_MAIR0 (ARMv8-M).
+    pub const MPU_MAIR0: Reg = Reg(30);
+    /// MPU_MAIR1 (ARMv8-M).
+    pub const MPU_MAIR1: Reg = Reg(31);
+    /// The number of MPU regions; read-only.
+    pub const MPU_REGIONS: Reg = Reg(32);
+    /// CCR: only DIV_0_TRP and UNALIGN_TRP have an effect here (and STKOFHFNMIGN on ARMv8-M).
+    pub const CCR: Reg = Reg(33);
+    /// 1 while the execution priority is negative (HardFault or NMI active, or FAULTMASK): the MPU is then off
+    /// unless MPU_CTRL.HFNMIENA. FAULTMASK alone and IPSR 2 and 3 count without it.
+    pub const NEGATIVE_PRIORITY: Reg = Reg(34);
+    /// MSPLIM (ARMv8-M).
+    pub const MSPLIM: Reg = Reg(35);
+    /// PSPLIM (ARMv8-M).
+    pub const PSPLIM: Reg = Reg(36);
+    /// The exclusive monitor's address; all ones when it is clear.
+    pub const EXCLUSIVE_ADDRESS: Reg = Reg(37);
+    /// The exclusive monitor's remembered value.
+    pub const EXCLUSIVE_VALUE: Reg = Reg(38);
+
+    /// R0 to R15 (Arm), X0 to X31 (RISC-V).
+    pub const fn r(n: u8) -> Reg {
+        Reg(if n < 32 { n as u32 } else { Reg::NONE })
+    }
+
+    /// S0 to S31.
+    pub const fn s(n: u8) -> Reg {
+        Reg(if n < 32 { 64 + n as u32 } else { Reg::NONE })
+    }
+
+    /// D0 to D31.
+    pub const fn d(n: u8) -> Reg {
+        Reg(if n < 32 { 96 + n as u32 } else { Reg::NONE })
+    }
+
+    /// MPU_RBAR of a region: bits 31:5 of the base (ARMv8-M: with SH, AP, XN).
+    pub const fn mpu_rbar(region: u8) -> Reg {
+        Reg(if region < 16 { 128 + region as u32 } else { Reg::NONE })
+    }
+
+    /// MPU_RASR of a region (ARMv8-M: MPU_RLAR).
+    pub const fn mpu_rasr(region: u8) -> Reg {
+        Reg(if region < 16 { 144 + region as u32 } else { Reg::NONE })
+    }
+
+    /// Reads as 0, ignores writes.
+    const NONE: u32 = u32::MAX;
+}
