@@ -1,1 +1,32 @@
-//! (placeholder)
+//! The foundation of Consort: virtual time, the traits of devices and their insides, links,
+//! the lockstep scheduler, traces with their digest, and snapshots.
+//!
+//! This crate does no I/O, knows no instruction set and holds no `unsafe` code.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`time`] | [`Time`], [`Cycles`] and the exact [`Clock`] between them |
+//! | [`bus`] | addresses, widths, bus errors, and what a processor core sees of its machine |
+//! | [`component`] | peripherals and parts, and the context through which alone they act |
+//! | [`cpu`] | what a machine sees of a processor core |
+//! | [`device`] | what the fleet sees of a machine |
+//! | [`link`] | media that join ports |
+//! | [`fleet`] | devices and links in one virtual time |
+//! | [`trace`] | what happened, and its digest |
+//! | [`state`] | saving and restoring |
+//! | [`testing`] | a rig for unit tests of peripherals |
+
+pub mod bus;
+pub mod component;
+pub mod cpu;
+pub mod device;
+pub mod fleet;
+pub mod link;
+pub mod rng;
+pub mod state;
+pub mod testing;
+pub mod time;
+pub mod trace;
+
+pub use bus::{Addr, BusError, Width};
+pub use time::{Clock, Cycles, Time};

@@ -1,0 +1,471 @@
+//! Peripherals (on-chip blocks with registers) and parts (off-chip components on a bus), and the
+//! context [`Cx`] through which alone they act on the world.
+//!
+//! A component knows its own registers and state; it knows neither its address, nor its interrupt
+//! number, nor other components. What it does is data ([`Effect`]) that the machine carries out.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::bus::{Addr, BusError, Width};
+use crate::rng::Rng;
+use crate::state::State;
+use crate::time::Time;
+use crate::trace::Level;
+
+/// What a register allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    /// Read and write.
+    ReadWrite,
+    /// Read only.
+    ReadOnly,
+    /// Write only.
+    WriteOnly,
+}
+
+/// How much of a register a model covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Coverage {
+    /// Behaves as the manual says.
+    Modelled,
+    /// Some fields or effects are missing; the register's `doc` says which.
+    Partial,
+    /// Holds its value and nothing more.
+    Stub,
+}
+
+/// A field of a register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Field {
+    /// The manual's name.
+    pub name: &'static str,
+    /// Its lowest bit.
+    pub lsb: u8,
+    /// How many bits it has.
+    pub width: u8,
+}
+
+impl Field {
+    /// Bits `lsb .. lsb + width`.
+    pub const fn new(name: &'static str, lsb: u8, width: u8) -> Self {
+        Self { name, lsb, width }
+    }
+}
+
+/// A register as the manual describes it: faults, logs, debuggers and the inspector name it from this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Register {
+    /// Offset from the peripheral's base, in bytes.
+    pub offset: u32,
+    /// The manual's name.
+    pub name: &'static str,
+    /// Reads, writes or both.
+    pub access: Access,
+    /// Value after reset.
+    pub reset: u32,
+    /// Its fields; empty when it is one number.
+    pub fields: &'static [Field],
+    /// How much of it works.
+    pub coverage: Coverage,
+}
+
+impl Register {
+    /// A fully modelled register without named fields.
+    pub const fn new(offset: u32, name: &'static str, access: Access, reset: u32) -> Self {
+        Self { offset, name, access, reset, fields: &[], coverage: Coverage::Modelled }
+    }
+    /// A fully modelled read-write register.
+    pub const fn rw(offset: u32, name: &'static str, reset: u32) -> Self {
+        Self::new(offset, name, Access::ReadWrite, reset)
+    }
+    /// A fully modelled read-only register.
+    pub const fn ro(offset: u32, name: &'static str, reset: u32) -> Self {
+        Self::new(offset, name, Access::ReadOnly, reset)
+    }
+    /// A fully modelled write-only register.
+    pub const fn wo(offset: u32, name: &'static str) -> Self {
+        Self::new(offset, name, Access::WriteOnly, 0)
+    }
+    /// Names the fields.
+    pub const fn fields(self, fields: &'static [Field]) -> Self {
+        Self { fields, ..self }
+    }
+    /// Says that the model is not complete.
+    pub const fn coverage(self, coverage: Coverage) -> Self {
+        Self { coverage, ..self }
+    }
+}
+
+/// What a port carries, so that a link joins only ports it fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PortKind {
+    /// Bytes of a serial line.
+    Uart,
+    /// Ethernet frames without preamble and FCS.
+    Ethernet,
+    /// Packets on the air.
+    Radio,
+    /// Levels of a single wire.
+    Wire,
+}
+
+/// A quantity that a stimulus can set on a component: a button, a sensor's reading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Channel {
+    /// Its name within the component.
+    pub name: &'static str,
+    /// Unit and range, for people.
+    pub doc: &'static str,
+}
+
+/// The value a stimulus sets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Value {
+    /// On or off, pressed or not.
+    Bool(bool),
+    /// A reading in the channel's unit.
+    Number(f64),
+    /// Words.
+    Text(String),
+}
+
+/// Why a stimulus cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SetError {
+    /// The component has no such channel.
+    #[error("there is no channel `{0}`")]
+    NoChannel(String),
+    /// The channel takes another kind of value or range.
+    #[error("channel `{channel}` takes {expected}")]
+    BadValue {
+        /// The channel.
+        channel: String,
+        /// What it takes.
+        expected: String,
+    },
+}
+
+/// What an effect asks the machine to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Drive an output line (interrupt request, pin) to a level.
+    Line {
+        /// Index in the component's [`Component::lines`].
+        line: u16,
+        /// High or low.
+        level: bool,
+    },
+    /// Raise and drop an output line within this instant: an edge.
+    Pulse {
+        /// Index in the component's [`Component::lines`].
+        line: u16,
+    },
+    /// Send a frame through the component's port.
+    Send {
+        /// The frame.
+        data: Arc<[u8]>,
+    },
+    /// Write to the trace's log.
+    Log {
+        /// How serious.
+        level: Level,
+        /// What.
+        text: String,
+    },
+    /// Reset the machine (watchdog, reset controller).
+    Reset {
+        /// Why, for the trace.
+        why: &'static str,
+    },
+}
+
+/// The other side of a component: guest memory for DMA, and the parts on a bus.
+pub trait Host {
+    /// DMA read of guest memory.
+    fn dma_read(&mut self, addr: Addr, out: &mut [u8]) -> Result<(), BusError>;
+    /// DMA write to guest memory.
+    fn dma_write(&mut self, addr: Addr, data: &[u8]) -> Result<(), BusError>;
+    /// START (or repeated START) with a 7-bit address on `bus`'s I2C wires; true when a part acknowledged.
+    fn i2c_start(&mut self, bus: NodeId, address: u8, read: bool) -> bool;
+    /// A byte to the addressed part; true when it acknowledged.
+    fn i2c_write(&mut self, bus: NodeId, byte: u8) -> bool;
+    /// A byte from the addressed part, 0xFF when nobody drives the wire; `last` = the master will not
+    /// acknowledge it.
+    fn i2c_read(&mut self, bus: NodeId, last: bool) -> u8;
+    /// STOP.
+    fn i2c_stop(&mut self, bus: NodeId);
+    /// Exchanges a word of `bits` bits on `bus`'s SPI wires with whichever part is selected; all ones
+    /// when none is.
+    fn spi(&mut self, bus: NodeId, mosi: u32, bits: u8) -> u32;
+}
+
+/// A component's index in its machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct NodeId(pub u16);
+
+/// What a component may see and do while it is called: nothing else exists for it.
+pub struct Cx<'a> {
+    now: Time,
+    node: NodeId,
+    effects: &'a mut Vec<(NodeId, Effect)>,
+    wake: &'a mut Time,
+    rng: &'a mut Rng,
+    host: &'a mut dyn Host,
+}
+
+impl<'a> Cx<'a> {
+    /// Made by the machine (or a test rig) for one call of component `node`.
+    pub fn new(
+        now: Time,
+        node: NodeId,
+        effects: &'a mut Vec<(NodeId, Effect)>,
+        wake: &'a mut Time,
+        rng: &'a mut Rng,
+        host: &'a mut dyn Host,
+    ) -> Self {
+        Self { now, node, effects, wake, rng, host }
+    }
+
+    /// The present instant.
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// Drives output line `line` (see [`Component::lines`]). Driving the level it has is free of effect.
+    pub fn drive(&mut self, line: u16, level: bool) {
+        self.effects.push((self.node, Effect::Line { line, level }));
+    }
+
+    /// Gives an edge on output line `line`.
+    pub fn pulse(&mut self, line: u16) {
+        self.effects.push((self.node, Effect::Pulse { line }));
+    }
+
+    /// Asks for [`Component::wake`] at `at`, instead of any earlier request. A time that is not in the
+    /// future means "at once, after this call".
+    pub fn wake_at(&mut self, at: Time) {
+        *self.wake = at.max(self.now);
+    }
+
+    /// Withdraws the request for a wake.
+    pub fn no_wake(&mut self) {
+        *self.wake = Time::MAX;
+    }
+
+    /// Sends a frame through the component's port.
+    pub fn send(&mut self, data: impl Into<Arc<[u8]>>) {
+        self.effects.push((self.node, Effect::Send { data: data.into() }));
+    }
+
+    /// The guest did what the manual forbids.
+    pub fn guest_error(&mut self, text: impl Into<String>) {
+        self.log(Level::GuestError, text);
+    }
+
+    /// The guest uses what the model does not have.
+    pub fn unimplemented(&mut self, text: impl Into<String>) {
+        self.log(Level::Unimplemented, text);
+    }
+
+    /// Writes a line to the trace's log.
+    pub fn log(&mut self, level: Level, text: impl Into<String>) {
+        self.effects.push((self.node, Effect::Log { level, text: text.into() }));
+    }
+
+    /// Resets the whole machine after this call.
+    pub fn reset_machine(&mut self, why: &'static str) {
+        self.effects.push((self.node, Effect::Reset { why }));
+    }
+
+    /// The device's stream of random numbers.
+    pub fn rng(&mut self) -> &mut Rng {
+        self.rng
+    }
+
+    /// DMA read of guest memory.
+    pub fn dma_read(&mut self, addr: Addr, out: &mut [u8]) -> Result<(), BusError> {
+        self.host.dma_read(addr, out)
+    }
+
+    /// DMA write to guest memory.
+    pub fn dma_write(&mut self, addr: Addr, data: &[u8]) -> Result<(), BusError> {
+        self.host.dma_write(addr, data)
+    }
+
+    /// Addresses a part on this controller's I2C bus; see [`Host::i2c_start`].
+    pub fn i2c_start(&mut self, address: u8, read: bool) -> bool {
+        self.host.i2c_start(self.node, address, read)
+    }
+
+    /// See [`Host::i2c_write`].
+    pub fn i2c_write(&mut self, byte: u8) -> bool {
+        self.host.i2c_write(self.node, byte)
+    }
+
+    /// See [`Host::i2c_read`].
+    pub fn i2c_read(&mut self, last: bool) -> u8 {
+        self.host.i2c_read(self.node, last)
+    }
+
+    /// See [`Host::i2c_stop`].
+    pub fn i2c_stop(&mut self) {
+        self.host.i2c_stop(self.node);
+    }
+
+    /// Exchanges a word on this controller's SPI bus; see [`Host::spi`].
+    pub fn spi(&mut self, mosi: u32, bits: u8) -> u32 {
+        self.host.spi(self.node, mosi, bits)
+    }
+}
+
+/// What peripherals and parts have in common.
+pub trait Component: State + Send {
+    /// Names of the output lines; the board wires them to interrupts and inputs by these names.
+    fn lines(&self) -> &'static [&'static str] {
+        &[]
+    }
+    /// Names of the input pins other components can be wired to.
+    fn pins(&self) -> &'static [&'static str] {
+        &[]
+    }
+    /// What the component's port carries, if it has one.
+    fn port(&self) -> Option<PortKind> {
+        None
+    }
+    /// What stimuli can set.
+    fn channels(&self) -> Vec<Channel> {
+        Vec::new()
+    }
+    /// Power-on or machine reset. Lines fall and wakes are withdrawn by the machine before this call.
+    fn reset(&mut self, cx: &mut Cx<'_>);
+    /// The time asked for with [`Cx::wake_at`] has come; the request is used up.
+    fn wake(&mut self, cx: &mut Cx<'_>) {
+        let _ = cx;
+    }
+    /// An input pin changed its level.
+    fn input(&mut self, pin: u16, level: bool, cx: &mut Cx<'_>) {
+        let _ = (pin, level, cx);
+    }
+    /// A frame arrived at the port.
+    fn receive(&mut self, data: &[u8], cx: &mut Cx<'_>) {
+        let _ = (data, cx);
+    }
+    /// A stimulus sets a channel.
+    fn set(&mut self, channel: &str, value: &Value, cx: &mut Cx<'_>) -> Result<(), SetError> {
+        let _ = (value, cx);
+        Err(SetError::NoChannel(channel.to_owned()))
+    }
+}
+
+/// An on-chip block with registers. Offsets are from its base; accesses are naturally aligned and at
+/// most a word wide (the machine splits wider ones).
+pub trait Peripheral: Component {
+    /// All registers, in order of offset.
+    fn registers(&self) -> &'static [Register];
+    /// The guest reads.
+    fn read(&mut self, offset: u32, width: Width, cx: &mut Cx<'_>) -> Result<u32, BusError>;
+    /// The guest writes.
+    fn write(&mut self, offset: u32, width: Width, value: u32, cx: &mut Cx<'_>) -> Result<(), BusError>;
+    /// What a word read at `now` would give, without any effect; `None` where there is no register.
+    fn peek(&self, offset: u32, now: Time) -> Option<u32>;
+}
+
+/// An off-chip component on an I2C or SPI bus, or on pins only.
+pub trait Part: Component {
+    /// The 7-bit I2C addresses it answers.
+    fn i2c_addresses(&self) -> &[u8] {
+        &[]
+    }
+    /// It was addressed; true acknowledges.
+    fn i2c_start(&mut self, address: u8, read: bool, cx: &mut Cx<'_>) -> bool {
+        let _ = (address, read, cx);
+        false
+    }
+    /// A byte for it; true acknowledges.
+    fn i2c_write(&mut self, byte: u8, cx: &mut Cx<'_>) -> bool {
+        let _ = (byte, cx);
+        false
+    }
+    /// A byte from it; `last` when the master will not acknowledge.
+    fn i2c_read(&mut self, last: bool, cx: &mut Cx<'_>) -> u8 {
+        let _ = (last, cx);
+        0xFF
+    }
+    /// The transfer ended.
+    fn i2c_stop(&mut self, cx: &mut Cx<'_>) {
+        let _ = cx;
+    }
+    /// A word on the SPI bus; `None` when it is not selected (its chip select is an input pin).
+    fn spi(&mut self, mosi: u32, bits: u8, cx: &mut Cx<'_>) -> Option<u32> {
+        let _ = (mosi, bits, cx);
+        None
+    }
+}
+
+/// A model that board files can name: implement it and add one line to the registry.
+pub trait Model: Sized + 'static {
+    /// The name in board files, `<vendor>-<block>` in kebab case.
+    const KIND: &'static str;
+    /// One sentence for `consort boards` and the schema.
+    const DOC: &'static str;
+    /// What the board file may say about an instance.
+    type Config: DeserializeOwned + JsonSchema;
+    /// An instance, not yet reset.
+    fn new(config: Self::Config) -> Self;
+}
+
+/// A freshly built component.
+pub enum Built {
+    /// With registers.
+    Peripheral(Box<dyn Peripheral>),
+    /// On a bus or pins.
+    Part(Box<dyn Part>),
+}
+
+/// One entry of a registry of models.
+#[derive(Clone, Copy)]
+pub struct ModelEntry {
+    /// See [`Model::KIND`].
+    pub kind: &'static str,
+    /// See [`Model::DOC`].
+    pub doc: &'static str,
+    /// The schema of its configuration.
+    pub schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
+    /// Builds an instance from the board file's words.
+    pub build: fn(serde_json::Value) -> Result<Built, serde_json::Error>,
+}
+
+impl ModelEntry {
+    /// The entry of a peripheral.
+    pub const fn peripheral<M: Model + Peripheral>() -> Self {
+        Self {
+            kind: M::KIND,
+            doc: M::DOC,
+            schema: |generator| generator.subschema_for::<M::Config>(),
+            build: |config| Ok(Built::Peripheral(Box::new(M::new(serde_json::from_value(config)?)))),
+        }
+    }
+
+    /// The entry of a part.
+    pub const fn part<M: Model + Part>() -> Self {
+        Self {
+            kind: M::KIND,
+            doc: M::DOC,
+            schema: |generator| generator.subschema_for::<M::Config>(),
+            build: |config| Ok(Built::Part(Box::new(M::new(serde_json::from_value(config)?)))),
+        }
+    }
+}
+
+/// The configuration of a model that has none: `{}`.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NoConfig {}

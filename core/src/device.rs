@@ -1,0 +1,219 @@
+//! What the fleet sees of a device.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::bus::{Addr, BusError};
+use crate::component::{PortKind, SetError, Value};
+use crate::cpu::{RegisterInfo, WatchKind, Watchpoint};
+use crate::state::StateError;
+use crate::time::Time;
+use crate::trace::{Digest, Event};
+
+/// A device's plug to the outside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Port {
+    /// Its name within the device, such as `uart0`.
+    pub name: String,
+    /// What it carries.
+    pub kind: PortKind,
+}
+
+/// A frame that left a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// When.
+    pub at: Time,
+    /// Through which port (index in [`Device::ports`]).
+    pub port: u16,
+    /// Its bytes.
+    pub data: Arc<[u8]>,
+}
+
+/// An outside input, as a scenario, a person or a debugger gives it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "do")]
+pub enum Action {
+    /// Bytes arrive at a port that no link drives (what a person types).
+    Send {
+        /// The port's name.
+        port: String,
+        /// The bytes.
+        data: Vec<u8>,
+    },
+    /// A channel of a component changes: a button, a sensor.
+    Set {
+        /// The component's name.
+        component: String,
+        /// Its channel.
+        channel: String,
+        /// The new value.
+        value: Value,
+    },
+    /// The reset pin.
+    Reset,
+    /// Power goes off: nothing runs, inputs are lost.
+    PowerOff,
+    /// Power comes on: a cold start; RAM keeps its bytes as real SRAM may.
+    PowerOn,
+}
+
+/// What a device is given, at a virtual time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum What {
+    /// A frame from a link.
+    Frame {
+        /// The port it arrives at.
+        port: u16,
+        /// Its bytes.
+        data: Arc<[u8]>,
+    },
+    /// A stimulus.
+    Action(Action),
+}
+
+/// An input with its place in the order of all inputs: (time, source, sequence).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Input {
+    /// When it takes effect.
+    pub at: Time,
+    /// Who gave it: 0 for stimuli, 1 + the sender's index for frames.
+    pub source: u32,
+    /// Its number among the source's inputs.
+    pub seq: u64,
+    /// What it is.
+    pub what: What,
+}
+
+/// Why a device halted in the middle of a window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Halt {
+    /// A breakpoint, at the PC.
+    Breakpoint,
+    /// A watchpoint.
+    Watchpoint {
+        /// The access.
+        addr: Addr,
+        /// What matched.
+        kind: WatchKind,
+    },
+    /// The guest ended its program (semihosting).
+    Exit(i32),
+    /// Consort does not model what the guest needs; the message names it.
+    Unimplemented(String),
+}
+
+/// How a run of a device ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ran {
+    /// At the end of the window.
+    Reached,
+    /// Before it.
+    Halted(Halt),
+}
+
+/// Figures of a device's run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stats {
+    /// Instructions executed.
+    pub instructions: u64,
+    /// Exceptions taken.
+    pub exceptions: u64,
+    /// Frames sent.
+    pub sent: u64,
+    /// Frames received.
+    pub received: u64,
+}
+
+/// What a device is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Activity {
+    /// Executing instructions.
+    Running,
+    /// Waiting for an event.
+    Asleep,
+    /// Locked up; only a reset helps.
+    LockedUp,
+    /// Its guest ended its program.
+    Exited,
+    /// Without power.
+    Off,
+}
+
+/// A member of the fleet. Its run depends on its own state and the inputs given to it, on nothing else.
+pub trait Device: Send {
+    /// Its plugs.
+    fn ports(&self) -> &[Port];
+    /// The device's own present: at most one instruction behind the last `end` it ran to, or earlier
+    /// when it sleeps or halted.
+    fn now(&self) -> Time;
+    /// When it next has something to do: its present while it runs, [`Time::MAX`] for never.
+    fn next_event(&self) -> Time;
+    /// Runs everything that begins before `end`.
+    fn run_until(&mut self, end: Time) -> Ran;
+    /// Gives it an input, in any order; inputs take effect in the order of (time, source, sequence).
+    fn give(&mut self, input: Input);
+    /// Checks that an action could be given, without giving it.
+    fn check(&self, action: &Action) -> Result<(), SetError>;
+    /// Moves the frames sent since the last call to `out`, in order of time.
+    fn take_sent(&mut self, out: &mut Vec<Sent>);
+    /// Moves the trace events since the last call to `out`, in order of time.
+    fn take_events(&mut self, out: &mut Vec<Event>);
+    /// Whether every event is wanted (a trace), or only logs and exits.
+    fn want_events(&mut self, wanted: bool);
+    /// The whole state.
+    fn save(&self) -> Result<Vec<u8>, StateError>;
+    /// Becomes what was saved; the device must be built from the same board and firmware.
+    fn restore(&mut self, saved: &[u8]) -> Result<(), StateError>;
+    /// The digest of its events and its present state.
+    fn digest(&self) -> Result<Digest, StateError>;
+    /// Figures of its run.
+    fn stats(&self) -> Stats;
+    /// What it is doing.
+    fn activity(&self) -> Activity;
+    /// The debugger's door, where the device has a processor.
+    fn debug(&mut self) -> Option<&mut dyn Debug>;
+}
+
+/// A device with a processor, as a debugger sees it. Nothing here changes the run except the writes.
+pub trait Debug {
+    /// The core's name.
+    fn core(&self) -> &'static str;
+    /// All registers, in GDB's order.
+    fn registers(&self) -> &'static [RegisterInfo];
+    /// A register's value.
+    fn register(&self, index: usize) -> Option<u128>;
+    /// Changes a register.
+    fn set_register(&mut self, index: usize, value: u128) -> bool;
+    /// The address of the next instruction.
+    fn pc(&self) -> Addr;
+    /// Memory and, by side-effect-free peeks, peripherals.
+    fn read(&self, addr: Addr, out: &mut [u8]) -> Result<(), BusError>;
+    /// Memory (ROM too); peripheral registers are written as the guest would.
+    fn write(&mut self, addr: Addr, data: &[u8]) -> Result<(), BusError>;
+    /// Replaces all breakpoints.
+    fn set_breakpoints(&mut self, at: &[Addr]);
+    /// Replaces all watchpoints.
+    fn set_watchpoints(&mut self, at: &[Watchpoint]);
+    /// One instruction; a sleeping core first sleeps on until it wakes, but not beyond `end`.
+    fn step(&mut self, end: Time) -> Ran;
+    /// The address ranges of memory (`true` = writable), for GDB's memory map.
+    fn memory_map(&self) -> Vec<(Addr, u64, bool)>;
+    /// Peripherals by name with base address and registers.
+    fn peripherals(&self) -> Vec<PeripheralView>;
+    /// The symbol that holds `addr`, with the offset in it.
+    fn symbol_at(&self, addr: Addr) -> Option<(&str, u64)>;
+}
+
+/// A peripheral as a debugger sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeripheralView {
+    /// Its name in the board file.
+    pub name: String,
+    /// Its base address.
+    pub base: Addr,
+    /// Its registers with their present values.
+    pub registers: Vec<(&'static crate::component::Register, Option<u32>)>,
+}

@@ -1,0 +1,1 @@
+//! Devices and links in one virtual time.
