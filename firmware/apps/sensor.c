@@ -16,6 +16,7 @@
 #define EFFORT_EVERY_S 40u /* every wearer runs for the bus now and then */
 #define EFFORT_S 12u
 #define EFFORT_BPM 80
+#define SALT 12u
 #define RAMP_BPM 14 /* change per second while the pulse rises and falls */
 
 typedef struct {
@@ -39,8 +40,9 @@ static uint32_t Random(Wearer *wearer)
 
 static void WearerInit(Wearer *wearer, uint16_t number)
 {
-    /* Knuth's multiplicative hash spreads neighbouring numbers; xorshift must not start at zero. */
-    wearer->random = (number + 1u) * 2654435761u | 1u;
+    /* Knuth's multiplicative hash spreads neighbouring numbers; xorshift must not start at zero. The salt is one
+     * whose sensors 1 and 2 run for their buses at different times, 5 s and 15 s after the start. */
+    wearer->random = (number + SALT) * 2654435761u | 1u;
     wearer->restBpm = 56 + (int32_t)(Random(wearer) % 24u);
     wearer->liftBpm = 0;
     wearer->centiCelsius = 3600 + (int32_t)(Random(wearer) % 70u);
