@@ -180,6 +180,19 @@ pub enum Effect {
         /// What.
         text: String,
     },
+    /// The component generated the hardware event whose register is at `offset` (event systems such as
+    /// PPI listen).
+    Event {
+        /// Offset of the event's register.
+        offset: u32,
+    },
+    /// Write a word as a bus master (an event system triggering a task).
+    Write {
+        /// Where.
+        addr: Addr,
+        /// What.
+        value: u32,
+    },
     /// Reset the machine (watchdog, reset controller).
     Reset {
         /// Why, for the trace.
@@ -263,6 +276,16 @@ impl<'a> Cx<'a> {
     /// Sends a frame through the component's port.
     pub fn send(&mut self, data: impl Into<Arc<[u8]>>) {
         self.effects.push((self.node, Effect::Send { data: data.into() }));
+    }
+
+    /// Generates the hardware event whose register is at `offset`.
+    pub fn event(&mut self, offset: u32) {
+        self.effects.push((self.node, Effect::Event { offset }));
+    }
+
+    /// Writes a word as a bus master, after this call.
+    pub fn bus_write(&mut self, addr: Addr, value: u32) {
+        self.effects.push((self.node, Effect::Write { addr, value }));
     }
 
     /// The guest did what the manual forbids.
@@ -358,6 +381,14 @@ pub trait Component: State + Send {
     fn receive(&mut self, data: &[u8], cx: &mut Cx<'_>) {
         let _ = (data, cx);
     }
+    /// Whether [`Component::bus_event`] wants to hear of other components' hardware events.
+    fn listens(&self) -> bool {
+        false
+    }
+    /// Another component generated the hardware event whose register is at `addr`.
+    fn bus_event(&mut self, addr: Addr, cx: &mut Cx<'_>) {
+        let _ = (addr, cx);
+    }
     /// A stimulus sets a channel.
     fn set(&mut self, channel: &str, value: &Value, cx: &mut Cx<'_>) -> Result<(), SetError> {
         let _ = (value, cx);
@@ -374,6 +405,12 @@ pub trait Peripheral: Component {
     fn read(&mut self, offset: u32, width: Width, cx: &mut Cx<'_>) -> Result<u32, BusError>;
     /// The guest writes.
     fn write(&mut self, offset: u32, width: Width, value: u32, cx: &mut Cx<'_>) -> Result<(), BusError>;
+    /// The guest writes to read-only memory that the board puts in this peripheral's care (a flash
+    /// controller); the default refuses.
+    fn rom_write(&mut self, addr: Addr, width: Width, value: u32, cx: &mut Cx<'_>) -> Result<(), BusError> {
+        let _ = (width, value, cx);
+        Err(BusError::Refused(addr))
+    }
     /// What a word read at `now` would give, without any effect; `None` where there is no register.
     fn peek(&self, offset: u32, now: Time) -> Option<u32>;
 }

@@ -77,6 +77,10 @@ pub struct Rig<C> {
     pub sent: Vec<(Time, Arc<[u8]>)>,
     /// Log lines.
     pub log: Vec<(Level, String)>,
+    /// Hardware events it generated, by the offset of their registers.
+    pub events: Vec<u32>,
+    /// Words it wrote as a bus master.
+    pub writes: Vec<(Addr, u32)>,
     /// Machine resets it asked for.
     pub resets: Vec<&'static str>,
     /// Its random numbers.
@@ -97,6 +101,8 @@ impl<C: Component> Rig<C> {
             pulses: vec![0; lines],
             sent: Vec::new(),
             log: Vec::new(),
+            events: Vec::new(),
+            writes: Vec::new(),
             resets: Vec::new(),
             rng: Rng::new(0, "rig"),
             host: RigHost::default(),
@@ -119,6 +125,8 @@ impl<C: Component> Rig<C> {
                 Effect::Pulse { line } => self.pulses[usize::from(line)] += 1,
                 Effect::Send { data } => self.sent.push((self.now, data)),
                 Effect::Log { level, text } => self.log.push((level, text)),
+                Effect::Event { offset } => self.events.push(offset),
+                Effect::Write { addr, value } => self.writes.push((addr, value)),
                 Effect::Reset { why } => self.resets.push(why),
             }
         }
