@@ -6,6 +6,9 @@ use crate::bus::{Addr, Bus, Memory};
 use crate::state::State;
 use crate::time::Cycles;
 
+/// The number that stands for the non-maskable interrupt among external lines.
+pub const NMI: u16 = u16::MAX;
+
 /// What a block of guest memory allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RegionKind {

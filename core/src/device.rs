@@ -98,8 +98,6 @@ pub enum Halt {
         /// What matched.
         kind: WatchKind,
     },
-    /// The guest ended its program (semihosting).
-    Exit(i32),
     /// Consort does not model what the guest needs; the message names it.
     Unimplemented(String),
 }

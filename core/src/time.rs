@@ -128,7 +128,7 @@ impl FromStr for Time {
         let mut digit_value = scale;
         for digit in fraction.chars() {
             let digit = u64::from(digit.to_digit(10).ok_or_else(error)?);
-            if digit_value % 10 != 0 && digit != 0 {
+            if !digit_value.is_multiple_of(10) && digit != 0 {
                 return Err(error()); // finer than a picosecond
             }
             digit_value /= 10;
@@ -143,7 +143,8 @@ impl Time {
     pub fn to_text(self) -> String {
         let units: [(u64, &str); 5] =
             [(PS_PER_SECOND, "s"), (1_000_000_000, "ms"), (1_000_000, "us"), (1_000, "ns"), (1, "ps")];
-        let (scale, unit) = units.into_iter().find(|(scale, _)| self.0 % scale == 0).unwrap_or((1, "ps"));
+        let (scale, unit) =
+            units.into_iter().find(|(scale, _)| self.0.is_multiple_of(*scale)).unwrap_or((1, "ps"));
         format!("{}{unit}", self.0 / scale)
     }
 }

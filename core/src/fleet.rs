@@ -1,1 +1,0 @@
-//! Devices and links in one virtual time.
