@@ -1,1 +1,31 @@
-//! (placeholder)
+//! Register models of on-chip blocks and off-chip parts, and the registry that board files name them from.
+//!
+//! One file is one IP block, in a folder of its vendor: chip logic as plain serialisable state, its table of
+//! registers, and unit tests written from the manual. [`models`] is the only list of what exists.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`arm`] | Arm's CMSDK blocks, PrimeCells and the MPS2 board's own blocks |
+//! | [`smsc`] | the LAN9118 Ethernet controller |
+//! | [`generic`] | blocks that belong to no vendor |
+//! | [`block`] | what register blocks have in common |
+//! | [`count`] | counters computed from time |
+
+pub mod arm;
+pub mod block;
+pub mod count;
+pub mod generic;
+
+use consort_core::component::ModelEntry;
+
+/// Every model a board file can name, sorted by kind.
+pub fn models() -> &'static [ModelEntry] {
+    static MODELS: &[ModelEntry] = &[
+        ModelEntry::peripheral::<arm::CmsdkTimer>(),
+        ModelEntry::peripheral::<arm::CmsdkUart>(),
+        ModelEntry::peripheral::<arm::Mps2Fpgaio>(),
+        ModelEntry::peripheral::<arm::Mps2Scc>(),
+        ModelEntry::peripheral::<generic::Unmodelled>(),
+    ];
+    MODELS
+}

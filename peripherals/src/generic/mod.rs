@@ -1,0 +1,5 @@
+//! Blocks that belong to no vendor.
+
+mod unmodelled;
+
+pub use unmodelled::Unmodelled;

@@ -1,0 +1,657 @@
+//! What all Nordic peripherals share: TASKS, EVENTS, SHORTS, INTEN and register storage, written once.
+//!
+//! nRF52832 Product Specification v1.4, chapter 15 "Peripheral interface": a task is triggered by writing
+//! 1 to its register or by an event (through PPI or a short); an event sets its register, raises the
+//! peripheral's interrupt while its INTEN bit is set, and is seen by PPI.
+
+use std::sync::OnceLock;
+
+use consort_core::component::{
+    Access, Channel, Component, Coverage, Cx, Field, Model, Peripheral, PortKind, Register, SetError, Value,
+};
+use consort_core::{Addr, BusError, Time, Width};
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// The family a block belongs to, where the two differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Series {
+    /// nRF51 (Cortex-M0).
+    Nrf51,
+    /// nRF52 (Cortex-M4).
+    #[default]
+    Nrf52,
+}
+
+/// The configuration of a block whose only choice is the family.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SeriesConfig {
+    /// The chip's family, default `nrf52`.
+    #[serde(default)]
+    pub series: Series,
+}
+
+/// A task register.
+pub const fn task(offset: u32, name: &'static str) -> Register {
+    Register::wo(offset, name)
+}
+
+/// An event: its register and its bit in INTEN.
+#[derive(Clone, Copy, Debug)]
+pub struct EventInfo {
+    /// Offset of the event's register.
+    pub offset: u32,
+    /// The manual's name.
+    pub name: &'static str,
+    /// Bit in INTEN, INTENSET and INTENCLR.
+    pub bit: u8,
+}
+
+/// An event with its INTEN bit.
+pub const fn event(offset: u32, name: &'static str, bit: u8) -> EventInfo {
+    EventInfo { offset, name, bit }
+}
+
+/// A short: when its bit in SHORTS is set, the event triggers the task.
+#[derive(Clone, Copy, Debug)]
+pub struct Short {
+    /// Bit in SHORTS.
+    pub bit: u8,
+    /// Offset of the event's register.
+    pub event: u32,
+    /// Offset of the task's register.
+    pub task: u32,
+}
+
+/// A short from an event to a task.
+pub const fn short(bit: u8, event: u32, task: u32) -> Short {
+    Short { bit, event, task }
+}
+
+/// A peripheral's static description, from which the register table is made.
+pub struct Spec {
+    /// Task registers, in groups.
+    pub tasks: &'static [&'static [Register]],
+    /// Events, in groups.
+    pub events: &'static [&'static [EventInfo]],
+    /// Shorts.
+    pub shorts: &'static [Short],
+    /// All other registers, in groups.
+    pub registers: &'static [&'static [Register]],
+    /// Built from the above at the first use.
+    pub table: OnceLock<Table>,
+}
+
+impl Spec {
+    /// A description.
+    pub const fn new(
+        tasks: &'static [&'static [Register]],
+        events: &'static [&'static [EventInfo]],
+        shorts: &'static [Short],
+        registers: &'static [&'static [Register]],
+    ) -> Self {
+        Self { tasks, events, shorts, registers, table: OnceLock::new() }
+    }
+
+    fn table(&'static self) -> &'static Table {
+        self.table.get_or_init(|| Table::new(self))
+    }
+}
+
+/// What lives at a word offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Slot {
+    None,
+    Task,
+    Event(u8),
+    Plain(u16),
+    Shorts,
+    Inten,
+    IntenSet,
+    IntenClr,
+}
+
+/// The register table of a [`Spec`], with direct look-up by offset.
+#[derive(Debug)]
+pub struct Table {
+    registers: Vec<Register>,
+    events: Vec<EventInfo>,
+    slots: Vec<Slot>,
+    plain: Vec<(Register, u32)>,
+    int_mask: u32,
+    short_mask: u32,
+}
+
+/// Offset of SHORTS.
+pub const SHORTS: u32 = 0x200;
+/// Offset of INTEN.
+pub const INTEN: u32 = 0x300;
+/// Offset of INTENSET.
+pub const INTENSET: u32 = 0x304;
+/// Offset of INTENCLR.
+pub const INTENCLR: u32 = 0x308;
+/// Offset of POWER (nRF51 Reference Manual: "Peripheral power control"), where a block has it.
+pub const POWER: u32 = 0xFFC;
+
+const SIZE: u32 = 0x1000;
+
+/// The bits of a register that exist.
+fn mask_of(fields: &[Field]) -> u32 {
+    if fields.is_empty() {
+        return u32::MAX;
+    }
+    fields.iter().fold(0, |mask, field| {
+        let ones = if field.width >= 32 { u32::MAX } else { (1 << field.width) - 1 };
+        mask | ones << field.lsb
+    })
+}
+
+impl Table {
+    fn new(spec: &Spec) -> Self {
+        let mut table = Self {
+            registers: Vec::new(),
+            events: Vec::new(),
+            slots: vec![Slot::None; (SIZE / 4) as usize],
+            plain: Vec::new(),
+            int_mask: 0,
+            short_mask: 0,
+        };
+        let mut place = |register: Register, slot: Slot| {
+            if let Some(entry) = table.slots.get_mut((register.offset / 4) as usize) {
+                *entry = slot;
+                table.registers.push(register);
+            }
+        };
+        for task in spec.tasks.iter().copied().flatten() {
+            place(*task, Slot::Task);
+        }
+        for event in spec.events.iter().copied().flatten() {
+            place(Register::rw(event.offset, event.name, 0), Slot::Event(table.events.len() as u8));
+            table.events.push(*event);
+            table.int_mask |= 1 << (event.bit & 31);
+        }
+        for short in spec.shorts {
+            table.short_mask |= 1 << short.bit;
+        }
+        if !spec.shorts.is_empty() {
+            place(Register::rw(SHORTS, "SHORTS", 0), Slot::Shorts);
+        }
+        if !table.events.is_empty() {
+            place(Register::rw(INTEN, "INTEN", 0), Slot::Inten);
+            place(Register::rw(INTENSET, "INTENSET", 0), Slot::IntenSet);
+            place(Register::rw(INTENCLR, "INTENCLR", 0), Slot::IntenClr);
+        }
+        for register in spec.registers.iter().copied().flatten() {
+            place(*register, Slot::Plain(table.plain.len() as u16));
+            let mask = if register.access == Access::ReadOnly { 0 } else { mask_of(register.fields) };
+            table.plain.push((*register, mask));
+        }
+        table.registers.sort_by_key(|register| register.offset);
+        table
+    }
+
+    fn slot(&self, offset: u32) -> Slot {
+        self.slots.get((offset / 4) as usize).copied().unwrap_or(Slot::None)
+    }
+}
+
+/// How many unknown offsets are remembered, so that each is logged once.
+const UNKNOWN_KEPT: usize = 32;
+/// More tasks than this in one instant can only be shorts that feed each other for ever.
+const MAX_CHAIN: usize = 64;
+
+/// The state that every block has.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Common {
+    events: u64,
+    inten: u32,
+    shorts: u32,
+    irq: bool,
+    plain: Vec<u32>,
+    unknown: Vec<u16>,
+    #[serde(skip)]
+    chain: Vec<u32>,
+}
+
+/// What a block's logic sees and does: its registers, its events, and the world through [`Cx`].
+pub struct Io<'a, 'cx> {
+    /// The world.
+    pub cx: &'a mut Cx<'cx>,
+    common: &'a mut Common,
+    table: &'static Table,
+    spec: &'static Spec,
+}
+
+impl Io<'_, '_> {
+    /// The present.
+    pub fn now(&self) -> Time {
+        self.cx.now()
+    }
+
+    /// The stored value of a plain register, 0 where there is none.
+    pub fn reg(&self, offset: u32) -> u32 {
+        match self.table.slot(offset) {
+            Slot::Plain(index) => self.common.plain.get(usize::from(index)).copied().unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    /// Changes a plain register, read-only ones too.
+    pub fn set(&mut self, offset: u32, value: u32) {
+        if let Slot::Plain(index) = self.table.slot(offset)
+            && let Some(stored) = self.common.plain.get_mut(usize::from(index))
+        {
+            *stored = value;
+        }
+    }
+
+    /// Generates an event: its register, the event systems that listen, and the shorts that are on.
+    pub fn raise(&mut self, event: u32) {
+        let Slot::Event(index) = self.table.slot(event) else { return };
+        self.common.events |= 1 << index;
+        self.cx.event(event);
+        for short in self.spec.shorts {
+            if short.event == event && self.common.shorts >> short.bit & 1 != 0 {
+                self.common.chain.push(short.task);
+            }
+        }
+    }
+
+    /// Whether an event's register is set.
+    pub fn raised(&self, event: u32) -> bool {
+        matches!(self.table.slot(event), Slot::Event(index) if self.common.events >> index & 1 != 0)
+    }
+
+    /// INTEN.
+    pub fn inten(&self) -> u32 {
+        self.common.inten
+    }
+
+    /// SHORTS.
+    pub fn shorts(&self) -> u32 {
+        self.common.shorts
+    }
+}
+
+/// The stored registers, for views without effects.
+pub struct Regs<'a> {
+    common: &'a Common,
+    table: &'static Table,
+}
+
+impl Regs<'_> {
+    /// The stored value of a plain register, 0 where there is none.
+    pub fn reg(&self, offset: u32) -> u32 {
+        match self.table.slot(offset) {
+            Slot::Plain(index) => self.common.plain.get(usize::from(index)).copied().unwrap_or(0),
+            _ => 0,
+        }
+    }
+}
+
+/// What makes one block different from the others. Registers that only hold a value need no code.
+pub trait Logic: Serialize + DeserializeOwned + Send + Sized + 'static {
+    /// See [`Model::KIND`].
+    const KIND: &'static str;
+    /// See [`Model::DOC`].
+    const DOC: &'static str;
+    /// See [`Model::Config`].
+    type Config: DeserializeOwned + JsonSchema;
+    /// An instance.
+    fn new(config: Self::Config) -> Self;
+    /// Its registers.
+    fn spec(&self) -> &'static Spec;
+    /// Output lines; the first one is the interrupt.
+    fn lines(&self) -> &'static [&'static str] {
+        &["irq"]
+    }
+    /// See [`Component::pins`].
+    fn pins(&self) -> &'static [&'static str] {
+        &[]
+    }
+    /// See [`Component::port`].
+    fn port(&self) -> Option<PortKind> {
+        None
+    }
+    /// See [`Component::channels`].
+    fn channels(&self) -> Vec<Channel> {
+        Vec::new()
+    }
+    /// See [`Component::listens`].
+    fn listens(&self) -> bool {
+        false
+    }
+    /// The registers have their reset values; what else resets.
+    fn reset(&mut self, io: &mut Io<'_, '_>) {
+        let _ = io;
+    }
+    /// A task is triggered.
+    fn task(&mut self, task: u32, io: &mut Io<'_, '_>) {
+        let _ = (task, io);
+    }
+    /// The value of a register that is more than storage, without effects.
+    fn view(&self, offset: u32, regs: &Regs<'_>, now: Time) -> Option<u32> {
+        let _ = (offset, regs, now);
+        None
+    }
+    /// The guest has read a register; only for reads that have effects.
+    fn read(&mut self, offset: u32, io: &mut Io<'_, '_>) {
+        let _ = (offset, io);
+    }
+    /// The guest wrote a plain register: `old` was there, the writable bits of `value` are there now.
+    fn write(&mut self, offset: u32, value: u32, old: u32, io: &mut Io<'_, '_>) {
+        let _ = (offset, value, old, io);
+    }
+    /// INTEN changed or an event was cleared: only for blocks whose events depend on it.
+    fn interrupts_changed(&mut self, io: &mut Io<'_, '_>) {
+        let _ = io;
+    }
+    /// When it wants [`Logic::wake`] next; asked after every call.
+    fn deadline(&self) -> Time {
+        Time::MAX
+    }
+    /// The deadline has come.
+    fn wake(&mut self, io: &mut Io<'_, '_>) {
+        let _ = io;
+    }
+    /// See [`Component::input`].
+    fn input(&mut self, pin: u16, level: bool, io: &mut Io<'_, '_>) {
+        let _ = (pin, level, io);
+    }
+    /// See [`Component::receive`].
+    fn receive(&mut self, data: &[u8], io: &mut Io<'_, '_>) {
+        let _ = (data, io);
+    }
+    /// See [`Component::bus_event`].
+    fn bus_event(&mut self, addr: Addr, io: &mut Io<'_, '_>) {
+        let _ = (addr, io);
+    }
+    /// See [`Component::set`].
+    fn channel(&mut self, channel: &str, value: &Value, io: &mut Io<'_, '_>) -> Result<(), SetError> {
+        let _ = (value, io);
+        Err(SetError::NoChannel(channel.to_owned()))
+    }
+    /// See [`Peripheral::rom_write`].
+    fn rom_write(
+        &mut self,
+        addr: Addr,
+        width: Width,
+        value: u32,
+        io: &mut Io<'_, '_>,
+    ) -> Result<(), BusError> {
+        let _ = (width, value, io);
+        Err(BusError::Refused(addr))
+    }
+}
+
+/// A number for a channel, within a range.
+pub fn number(channel: &str, value: &Value, least: f64, most: f64, unit: &str) -> Result<f64, SetError> {
+    match value {
+        Value::Number(number) if (least..=most).contains(number) => Ok(*number),
+        _ => Err(SetError::BadValue {
+            channel: channel.to_owned(),
+            expected: format!("a number from {least} to {most} ({unit})"),
+        }),
+    }
+}
+
+/// A Nordic peripheral: the shared state and its logic.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(bound(serialize = "L: Serialize", deserialize = "L: DeserializeOwned"))]
+pub struct Block<L> {
+    common: Common,
+    /// What is special about it.
+    pub logic: L,
+}
+
+impl<L: Logic> Block<L> {
+    fn io<R>(&mut self, cx: &mut Cx<'_>, call: impl FnOnce(&mut L, &mut Io<'_, '_>) -> R) -> R {
+        let spec = self.logic.spec();
+        let mut io = Io { cx, common: &mut self.common, table: spec.table(), spec };
+        let result = call(&mut self.logic, &mut io);
+        let mut left = MAX_CHAIN;
+        while !io.common.chain.is_empty() {
+            let task = io.common.chain.remove(0);
+            if left == 0 {
+                io.common.chain.clear();
+                io.cx.guest_error("shorts trigger each other without end; the chain is cut");
+                break;
+            }
+            left -= 1;
+            self.logic.task(task, &mut io);
+        }
+        self.settle(cx);
+        result
+    }
+
+    /// The interrupt line and the next wake follow from the state.
+    fn settle(&mut self, cx: &mut Cx<'_>) {
+        let table = self.logic.spec().table();
+        let irq = self.common.inten != 0
+            && table.events.iter().enumerate().any(|(index, event)| {
+                self.common.events >> index & 1 != 0 && self.common.inten >> event.bit & 1 != 0
+            });
+        if irq != self.common.irq {
+            self.common.irq = irq;
+            cx.drive(0, irq);
+        }
+        match self.logic.deadline() {
+            Time::MAX => cx.no_wake(),
+            at => cx.wake_at(at),
+        }
+    }
+
+    fn reset_registers(&mut self) {
+        let table = self.logic.spec().table();
+        self.common.events = 0;
+        self.common.inten = 0;
+        self.common.shorts = 0;
+        self.common.plain.clear();
+        self.common.plain.extend(table.plain.iter().map(|(register, _)| register.reset));
+    }
+
+    fn unknown(&mut self, offset: u32, what: &str, cx: &mut Cx<'_>) {
+        let offset = (offset & !3) as u16;
+        if self.common.unknown.len() < UNKNOWN_KEPT && !self.common.unknown.contains(&offset) {
+            self.common.unknown.push(offset);
+            cx.unimplemented(format!("{}: {what} of offset {offset:#05x}, where no register is", L::KIND));
+        }
+    }
+
+    fn view(&self, offset: u32, now: Time) -> Option<u32> {
+        let table = self.logic.spec().table();
+        Some(match table.slot(offset) {
+            Slot::None => return None,
+            Slot::Task => 0,
+            Slot::Event(index) => (self.common.events >> index & 1) as u32,
+            Slot::Shorts => self.common.shorts,
+            Slot::Inten | Slot::IntenSet | Slot::IntenClr => self.common.inten,
+            Slot::Plain(index) => {
+                let (register, _) = &table.plain[usize::from(index)];
+                match self.logic.view(offset, &Regs { common: &self.common, table }, now) {
+                    Some(value) => value,
+                    None if register.access == Access::WriteOnly => 0,
+                    None => self.common.plain.get(usize::from(index)).copied().unwrap_or(0),
+                }
+            }
+        })
+    }
+
+    fn write_word(&mut self, offset: u32, value: u32, cx: &mut Cx<'_>) {
+        let table = self.logic.spec().table();
+        match table.slot(offset) {
+            Slot::None => self.unknown(offset, "write", cx),
+            Slot::Task => {
+                if value & 1 != 0 {
+                    self.io(cx, |logic, io| logic.task(offset, io));
+                }
+            }
+            Slot::Event(index) => {
+                self.common.events &= !(1 << index);
+                self.common.events |= u64::from(value & 1) << index;
+                self.io(cx, L::interrupts_changed);
+            }
+            Slot::Shorts => self.common.shorts = value & table.short_mask,
+            slot @ (Slot::Inten | Slot::IntenSet | Slot::IntenClr) => {
+                self.common.inten = table.int_mask
+                    & match slot {
+                        Slot::IntenSet => self.common.inten | value,
+                        Slot::IntenClr => self.common.inten & !value,
+                        _ => value,
+                    };
+                self.io(cx, L::interrupts_changed);
+            }
+            Slot::Plain(index) => {
+                let (register, mask) = &table.plain[usize::from(index)];
+                if register.access == Access::ReadOnly {
+                    return;
+                }
+                if offset == POWER && value & 1 == 0 {
+                    self.reset_registers();
+                    self.io(cx, |logic, io| {
+                        logic.reset(io);
+                        io.set(POWER, 0);
+                    });
+                    return;
+                }
+                let Some(stored) = self.common.plain.get_mut(usize::from(index)) else { return };
+                let old = *stored;
+                *stored = value & mask;
+                self.io(cx, |logic, io| logic.write(offset, value & mask, old, io));
+            }
+        }
+    }
+}
+
+impl<L: Logic> Model for Block<L> {
+    const KIND: &'static str = L::KIND;
+    const DOC: &'static str = L::DOC;
+    type Config = L::Config;
+    fn new(config: L::Config) -> Self {
+        let mut block = Self { common: Common::default(), logic: L::new(config) };
+        block.reset_registers();
+        block
+    }
+}
+
+impl<L: Logic> Component for Block<L> {
+    fn lines(&self) -> &'static [&'static str] {
+        self.logic.lines()
+    }
+    fn pins(&self) -> &'static [&'static str] {
+        self.logic.pins()
+    }
+    fn port(&self) -> Option<PortKind> {
+        self.logic.port()
+    }
+    fn channels(&self) -> Vec<Channel> {
+        self.logic.channels()
+    }
+    fn listens(&self) -> bool {
+        self.logic.listens()
+    }
+    fn reset(&mut self, cx: &mut Cx<'_>) {
+        self.reset_registers();
+        self.common.irq = false; // the machine has let the line fall
+        self.io(cx, L::reset);
+    }
+    fn wake(&mut self, cx: &mut Cx<'_>) {
+        self.io(cx, L::wake);
+    }
+    fn input(&mut self, pin: u16, level: bool, cx: &mut Cx<'_>) {
+        self.io(cx, |logic, io| logic.input(pin, level, io));
+    }
+    fn receive(&mut self, data: &[u8], cx: &mut Cx<'_>) {
+        self.io(cx, |logic, io| logic.receive(data, io));
+    }
+    fn bus_event(&mut self, addr: Addr, cx: &mut Cx<'_>) {
+        self.io(cx, |logic, io| logic.bus_event(addr, io));
+    }
+    fn set(&mut self, channel: &str, value: &Value, cx: &mut Cx<'_>) -> Result<(), SetError> {
+        self.io(cx, |logic, io| logic.channel(channel, value, io))
+    }
+}
+
+impl<L: Logic> Peripheral for Block<L> {
+    fn registers(&self) -> &'static [Register] {
+        &self.logic.spec().table().registers
+    }
+
+    fn read(&mut self, offset: u32, width: Width, cx: &mut Cx<'_>) -> Result<u32, BusError> {
+        let Some(value) = self.view(offset & !3, cx.now()) else {
+            self.unknown(offset, "read", cx);
+            return Ok(0);
+        };
+        if let Slot::Plain(_) = self.logic.spec().table().slot(offset) {
+            self.io(cx, |logic, io| logic.read(offset & !3, io));
+        }
+        Ok(value >> (8 * (offset & 3)) & width.mask() as u32)
+    }
+
+    fn write(&mut self, offset: u32, width: Width, value: u32, cx: &mut Cx<'_>) -> Result<(), BusError> {
+        let shift = 8 * (offset & 3);
+        let mask = (width.mask() as u32) << shift;
+        let value = if mask == u32::MAX {
+            value
+        } else {
+            let rest = self.view(offset & !3, cx.now()).unwrap_or(0);
+            rest & !mask | value << shift & mask
+        };
+        self.write_word(offset & !3, value, cx);
+        Ok(())
+    }
+
+    fn rom_write(&mut self, addr: Addr, width: Width, value: u32, cx: &mut Cx<'_>) -> Result<(), BusError> {
+        self.io(cx, |logic, io| logic.rom_write(addr, width, value, io))
+    }
+
+    fn peek(&self, offset: u32, now: Time) -> Option<u32> {
+        self.view(offset & !3, now)
+    }
+}
+
+/// A field.
+pub const fn f(name: &'static str, lsb: u8, width: u8) -> Field {
+    Field::new(name, lsb, width)
+}
+
+/// A register that holds its value and nothing more.
+pub const fn stub(offset: u32, name: &'static str, reset: u32) -> Register {
+    Register::rw(offset, name, reset).coverage(Coverage::Stub)
+}
+
+/// Registers (`rw`, `ro`, `wo`), tasks or events of an array: `array!(rw 0x540, 4, "CC[", "]", 0; 0 1 2 3)`.
+macro_rules! array {
+    (rw $base:expr, $stride:expr, $before:literal, $after:literal, $reset:expr; $($n:literal)*) => {
+        &[$(consort_core::component::Register::rw($base + $n * $stride, concat!($before, $n, $after), $reset)),*]
+    };
+    (rw $base:expr, $stride:expr, $before:literal, $after:literal, $reset:expr, $fields:expr; $($n:literal)*) => {
+        &[$(consort_core::component::Register::rw($base + $n * $stride, concat!($before, $n, $after), $reset).fields($fields)),*]
+    };
+    (ro $base:expr, $stride:expr, $before:literal, $after:literal, $reset:expr; $($n:literal)*) => {
+        &[$(consort_core::component::Register::ro($base + $n * $stride, concat!($before, $n, $after), $reset)),*]
+    };
+    (wo $base:expr, $stride:expr, $before:literal, $after:literal; $($n:literal)*) => {
+        &[$(consort_core::component::Register::wo($base + $n * $stride, concat!($before, $n, $after))),*]
+    };
+    (stub $base:expr, $stride:expr, $before:literal, $after:literal, $reset:expr; $($n:literal)*) => {
+        &[$($crate::nrf::block::stub($base + $n * $stride, concat!($before, $n, $after), $reset)),*]
+    };
+    (event $base:expr, $stride:expr, $before:literal, $after:literal, $bit:expr, $step:expr; $($n:literal)*) => {
+        &[$($crate::nrf::block::event($base + $n * $stride, concat!($before, $n, $after), $bit + $n * $step)),*]
+    };
+}
+pub(crate) use array;
+
+/// The POWER register that nRF51 blocks have at the end of their space.
+pub const NRF51_POWER: &[Register] = &[Register::rw(POWER, "POWER", 1).fields(&[f("POWER", 0, 1)])];
+
+/// A pin number of a PSEL register: port and pin, unless it is not connected.
+///
+/// nRF51: all bits one = disconnected, else the pin. nRF52: bit 31 = disconnected, bit 5 = port.
+pub fn psel(value: u32) -> Option<u8> {
+    (value >> 31 == 0).then_some((value & 0x3F) as u8)
+}

@@ -1,0 +1,470 @@
+//! POWER and CLOCK, which share one base, and the flash protection registers that live there too.
+//!
+//! nRF51 Reference Manual v3.0 chapters 12 and 13; nRF52832 PS v1.4 chapters 18 (POWER), 19 (CLOCK), 12 (BPROT).
+
+use consort_core::component::{Access, Coverage, Register};
+use consort_core::{Addr, Time};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::block::{Io, Logic, Regs, Series, Spec, event, f, stub, task};
+use super::gpio::Signal;
+
+const HFCLKSTART: u32 = 0x000;
+const HFCLKSTOP: u32 = 0x004;
+const LFCLKSTART: u32 = 0x008;
+const LFCLKSTOP: u32 = 0x00C;
+const CAL: u32 = 0x010;
+const CTSTART: u32 = 0x014;
+const CTSTOP: u32 = 0x018;
+const HFCLKSTARTED: u32 = 0x100;
+const LFCLKSTARTED: u32 = 0x104;
+const DONE: u32 = 0x10C;
+const CTTO: u32 = 0x110;
+const USBDETECTED: u32 = 0x11C;
+const USBPWRRDY: u32 = 0x124;
+const RESETREAS: u32 = 0x400;
+const HFCLKRUN: u32 = 0x408;
+const HFCLKSTAT: u32 = 0x40C;
+const LFCLKRUN: u32 = 0x414;
+const LFCLKSTAT: u32 = 0x418;
+const LFCLKSRCCOPY: u32 = 0x41C;
+const USBREGSTATUS: u32 = 0x438;
+const SYSTEMOFF: u32 = 0x500;
+const LFCLKSRC: u32 = 0x518;
+const GPREGRET: u32 = 0x51C;
+const GPREGRET2: u32 = 0x520;
+const CTIV: u32 = 0x538;
+
+const RESETPIN: u32 = 1 << 0;
+const DOG: u32 = 1 << 1;
+const SREQ: u32 = 1 << 2;
+const OFF: u32 = 1 << 16;
+
+const STATE: u32 = 1 << 16;
+
+const TASKS: &[Register] = &[
+    task(HFCLKSTART, "TASKS_HFCLKSTART"),
+    task(HFCLKSTOP, "TASKS_HFCLKSTOP"),
+    task(LFCLKSTART, "TASKS_LFCLKSTART"),
+    task(LFCLKSTOP, "TASKS_LFCLKSTOP"),
+    task(CAL, "TASKS_CAL"),
+    task(CTSTART, "TASKS_CTSTART"),
+    task(CTSTOP, "TASKS_CTSTOP"),
+    task(0x078, "TASKS_CONSTLAT"),
+    task(0x07C, "TASKS_LOWPWR"),
+];
+
+const COMMON: &[Register] = &[
+    Register::rw(RESETREAS, "RESETREAS", 0)
+        .fields(&[
+            f("RESETPIN", 0, 1),
+            f("DOG", 1, 1),
+            f("SREQ", 2, 1),
+            f("LOCKUP", 3, 1),
+            f("OFF", 16, 1),
+            f("LPCOMP", 17, 1),
+            f("DIF", 18, 1),
+            f("NFC", 19, 1),
+            f("VBUS", 20, 1),
+        ])
+        .coverage(Coverage::Partial),
+    Register::ro(HFCLKRUN, "HFCLKRUN", 0).fields(&[f("STATUS", 0, 1)]),
+    Register::ro(HFCLKSTAT, "HFCLKSTAT", 0).fields(&[f("SRC", 0, 1), f("STATE", 16, 1)]),
+    Register::ro(LFCLKRUN, "LFCLKRUN", 0).fields(&[f("STATUS", 0, 1)]),
+    Register::ro(LFCLKSTAT, "LFCLKSTAT", 0).fields(&[f("SRC", 0, 2), f("STATE", 16, 1)]),
+    Register::ro(LFCLKSRCCOPY, "LFCLKSRCCOPY", 0).fields(&[f("SRC", 0, 2)]),
+    Register::ro(0x428, "RAMSTATUS", 0xF).coverage(Coverage::Stub),
+    Register::wo(SYSTEMOFF, "SYSTEMOFF").fields(&[f("SYSTEMOFF", 0, 1)]).coverage(Coverage::Partial),
+    stub(0x510, "POFCON", 0),
+    Register::rw(LFCLKSRC, "LFCLKSRC", 0).fields(&[f("SRC", 0, 2), f("BYPASS", 16, 1), f("EXTERNAL", 17, 1)]),
+    Register::rw(GPREGRET, "GPREGRET", 0).fields(&[f("GPREGRET", 0, 8)]),
+    Register::rw(CTIV, "CTIV", 0).fields(&[f("CTIV", 0, 7)]),
+    stub(0x578, "DCDCEN", 0),
+];
+
+const NRF51: &[Register] = &[
+    stub(0x524, "RAMON", 3),
+    stub(0x528, "PERR0", 0),
+    stub(0x52C, "RLENR0", 0),
+    stub(0x544, "RESET", 0),
+    stub(0x550, "XTALFREQ", 0xFFFF_FFFF),
+    stub(0x554, "RAMONB", 3),
+    stub(0x600, "PROTENSET0", 0),
+    stub(0x604, "PROTENSET1", 0),
+    stub(0x608, "DISABLEINDEBUG", 1),
+    stub(0x60C, "PROTBLOCKSIZE", 0),
+    stub(0xA08, "DCDCFORCE", 0),
+];
+
+const NRF52: &[Register] = &[
+    Register::ro(USBREGSTATUS, "USBREGSTATUS", 0).fields(&[f("VBUSDETECT", 0, 1), f("OUTPUTRDY", 1, 1)]),
+    Register::rw(GPREGRET2, "GPREGRET2", 0).fields(&[f("GPREGRET", 0, 8)]),
+    stub(0x528, "HFXODEBOUNCE", 0x10),
+    stub(0x55C, "TRACECONFIG", 0),
+    stub(0x580, "DCDCEN0", 0),
+    stub(0x5B4, "LFRCMODE", 0),
+    stub(0x600, "CONFIG0", 0),
+    stub(0x604, "CONFIG1", 0),
+    stub(0x608, "DISABLEINDEBUG", 1),
+    stub(0x610, "CONFIG2", 0),
+    stub(0x614, "CONFIG3", 0),
+    Register::ro(0x640, "MAINREGSTATUS", 0),
+];
+
+macro_rules! ram {
+    ($($n:literal)*) => {
+        &[$(
+            Register::rw(0x900 + $n * 0x10, concat!("RAM[", $n, "].POWER"), 0xFFFF).coverage(Coverage::Stub),
+            Register::new(0x904 + $n * 0x10, concat!("RAM[", $n, "].POWERSET"), Access::WriteOnly, 0)
+                .coverage(Coverage::Stub),
+            Register::new(0x908 + $n * 0x10, concat!("RAM[", $n, "].POWERCLR"), Access::WriteOnly, 0)
+                .coverage(Coverage::Stub),
+        )*]
+    };
+}
+const RAM: &[Register] = ram!(0 1 2 3 4 5 6 7 8);
+
+static SPEC51: Spec = Spec::new(
+    &[TASKS],
+    &[&[
+        event(HFCLKSTARTED, "EVENTS_HFCLKSTARTED", 0),
+        event(LFCLKSTARTED, "EVENTS_LFCLKSTARTED", 1),
+        event(0x108, "EVENTS_POFWARN", 2),
+        event(DONE, "EVENTS_DONE", 3),
+        event(CTTO, "EVENTS_CTTO", 4),
+    ]],
+    &[],
+    &[COMMON, NRF51],
+);
+
+static SPEC52: Spec = Spec::new(
+    &[TASKS],
+    &[&[
+        event(HFCLKSTARTED, "EVENTS_HFCLKSTARTED", 0),
+        event(LFCLKSTARTED, "EVENTS_LFCLKSTARTED", 1),
+        event(0x108, "EVENTS_POFWARN", 2),
+        event(DONE, "EVENTS_DONE", 3),
+        event(CTTO, "EVENTS_CTTO", 4),
+        event(0x114, "EVENTS_SLEEPENTER", 5),
+        event(0x118, "EVENTS_SLEEPEXIT", 6),
+        event(USBDETECTED, "EVENTS_USBDETECTED", 7),
+        event(0x120, "EVENTS_USBREMOVED", 8),
+        event(USBPWRRDY, "EVENTS_USBPWRRDY", 9),
+        event(0x128, "EVENTS_CTSTARTED", 10),
+        event(0x12C, "EVENTS_CTSTOPPED", 11),
+    ]],
+    &[],
+    &[COMMON, NRF52, RAM],
+);
+
+/// What the board says about power and clocks.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClockConfig {
+    /// The chip's family, default `nrf52`.
+    #[serde(default)]
+    pub series: Series,
+    /// Whether USB power is present (nRF52833, nRF52840).
+    #[serde(default)]
+    pub vbus: bool,
+}
+
+/// POWER and CLOCK. Line `lfclk` is high while the low-frequency clock runs: RTC and WDT count on it.
+/// Pin `dog` tells the watchdog's reset from others.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Clock {
+    config: ClockConfig,
+    powered: bool,
+    dog: bool,
+    off: bool,
+    woken: bool,
+    retained: [u32; 3],
+    hf_requested: bool,
+    hf_ready: Time,
+    hf_running: bool,
+    lf_requested: bool,
+    lf_runs: bool,
+    lf_starting: Option<Lf>,
+    lf_source: u32,
+    cal_done: Time,
+    timeout: Time,
+}
+
+/// A low-frequency clock on its way: first RC where the crystal takes long, then the source asked for.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Lf {
+    source: u32,
+    runs_at: Time,
+    ready_at: Time,
+}
+
+const LFCLK: u16 = 1;
+
+impl Clock {
+    /// nRF51822 PS v3.1 table 26 and nRF52832 PS v1.4 section 19.4: typical start-up times.
+    fn hfxo_start(&self) -> Time {
+        match self.config.series {
+            Series::Nrf51 => Time::from_us(800),
+            Series::Nrf52 => Time::from_us(360),
+        }
+    }
+    fn lf_start(&self, source: u32, now: Time) -> Lf {
+        let rc = match self.config.series {
+            Series::Nrf51 => Time::from_us(390),
+            Series::Nrf52 => Time::from_us(600),
+        };
+        let ready = match source {
+            1 => Time::from_ms(250), // crystal; LFCLK runs from RC until then
+            2 => Time::from_us(100), // synthesised from HFCLK
+            _ => rc,
+        };
+        Lf { source, runs_at: now + rc.min(ready), ready_at: now + ready }
+    }
+}
+
+impl Logic for Clock {
+    const KIND: &'static str = "nordic-clock";
+    const DOC: &'static str = "POWER, CLOCK and flash protection of nRF51 / nRF52 (one base, one interrupt).";
+    type Config = ClockConfig;
+
+    fn new(config: ClockConfig) -> Self {
+        Self {
+            config,
+            powered: false,
+            dog: false,
+            off: false,
+            woken: false,
+            retained: [0; 3],
+            hf_requested: false,
+            hf_ready: Time::MAX,
+            hf_running: false,
+            lf_requested: false,
+            lf_runs: false,
+            lf_starting: None,
+            lf_source: 0,
+            cal_done: Time::MAX,
+            timeout: Time::MAX,
+        }
+    }
+
+    fn spec(&self) -> &'static Spec {
+        match self.config.series {
+            Series::Nrf51 => &SPEC51,
+            Series::Nrf52 => &SPEC52,
+        }
+    }
+
+    fn lines(&self) -> &'static [&'static str] {
+        &["irq", "lfclk"]
+    }
+
+    fn pins(&self) -> &'static [&'static str] {
+        &["dog"]
+    }
+
+    fn listens(&self) -> bool {
+        true
+    }
+
+    /// RESETREAS accumulates and, like GPREGRET, survives resets (PS 18.7, 18.9).
+    fn reset(&mut self, io: &mut Io<'_, '_>) {
+        let [mut reasons, general, general2] = self.retained;
+        if self.powered {
+            reasons |= match (self.woken, self.dog) {
+                (true, _) => OFF,
+                (_, true) => DOG,
+                _ => SREQ,
+            };
+        }
+        *self = Self { powered: true, retained: [reasons, general, general2], ..Self::new(self.config) };
+        io.set(RESETREAS, reasons);
+        io.set(GPREGRET, general);
+        io.set(GPREGRET2, general2);
+        if self.config.vbus {
+            io.raise(USBDETECTED);
+            io.raise(USBPWRRDY);
+        }
+    }
+
+    fn view(&self, offset: u32, _: &Regs<'_>, _: Time) -> Option<u32> {
+        Some(match offset {
+            HFCLKRUN => u32::from(self.hf_requested),
+            // The CPU runs from HFCLK, so it is running whenever somebody looks; SRC tells from what.
+            HFCLKSTAT => STATE | u32::from(self.hf_running),
+            LFCLKRUN => u32::from(self.lf_requested),
+            LFCLKSTAT if self.lf_runs => STATE | self.lf_source,
+            LFCLKSTAT => 0,
+            LFCLKSRCCOPY => self.lf_starting.map_or(self.lf_source, |lf| lf.source),
+            USBREGSTATUS => u32::from(self.config.vbus) * 3,
+            _ => return None,
+        })
+    }
+
+    fn task(&mut self, task: u32, io: &mut Io<'_, '_>) {
+        let now = io.now();
+        match task {
+            HFCLKSTART => {
+                self.hf_requested = true;
+                self.hf_ready = if self.hf_running { now } else { now + self.hfxo_start() };
+            }
+            HFCLKSTOP => {
+                (self.hf_requested, self.hf_running, self.hf_ready) = (false, false, Time::MAX);
+            }
+            LFCLKSTART if !self.lf_requested => {
+                self.lf_requested = true;
+                self.lf_starting = Some(self.lf_start(io.reg(LFCLKSRC) & 3, now));
+            }
+            LFCLKSTART => {}
+            LFCLKSTOP => {
+                (self.lf_requested, self.lf_runs, self.lf_starting) = (false, false, None);
+                io.cx.drive(LFCLK, false);
+            }
+            CAL => self.cal_done = now + Time::from_ms(16),
+            CTSTART => {
+                self.timeout = now + Time::from_ms(250 * u64::from(io.reg(CTIV)));
+                io.raise(0x128);
+            }
+            CTSTOP => {
+                self.timeout = Time::MAX;
+                io.raise(0x12C);
+            }
+            _ => {}
+        }
+    }
+
+    fn write(&mut self, offset: u32, value: u32, old: u32, io: &mut Io<'_, '_>) {
+        match offset {
+            RESETREAS => {
+                self.retained[0] = old & !value;
+                io.set(RESETREAS, old & !value);
+            }
+            GPREGRET => self.retained[1] = value,
+            GPREGRET2 => self.retained[2] = value,
+            SYSTEMOFF if value & 1 != 0 => {
+                self.off = true;
+                io.cx.unimplemented("System OFF: the CPU is not stopped; DETECT will reset the chip");
+            }
+            0x904..=0x98F if offset & 0xF == 4 => io.set(offset - 4, io.reg(offset - 4) | value),
+            0x904..=0x98F if offset & 0xF == 8 => io.set(offset - 8, io.reg(offset - 8) & !value),
+            _ => {}
+        }
+    }
+
+    fn input(&mut self, _: u16, level: bool, _: &mut Io<'_, '_>) {
+        self.dog |= level;
+    }
+
+    fn bus_event(&mut self, addr: Addr, io: &mut Io<'_, '_>) {
+        if self.off && matches!(Signal::parse(addr), Some(Signal::Detect { level: true, .. })) {
+            self.woken = true;
+            io.cx.reset_machine("wake-up from System OFF");
+        }
+    }
+
+    fn deadline(&self) -> Time {
+        let lf = self.lf_starting.map_or(Time::MAX, |lf| if self.lf_runs { lf.ready_at } else { lf.runs_at });
+        self.hf_ready.min(lf).min(self.cal_done).min(self.timeout)
+    }
+
+    fn wake(&mut self, io: &mut Io<'_, '_>) {
+        let now = io.now();
+        if self.hf_ready <= now {
+            (self.hf_running, self.hf_ready) = (true, Time::MAX);
+            io.raise(HFCLKSTARTED);
+        }
+        if let Some(lf) = self.lf_starting {
+            if !self.lf_runs && lf.runs_at <= now {
+                self.lf_runs = true;
+                self.lf_source = if lf.runs_at == lf.ready_at { lf.source } else { 0 };
+                io.cx.drive(LFCLK, true);
+            }
+            if lf.ready_at <= now {
+                (self.lf_source, self.lf_starting) = (lf.source, None);
+                io.raise(LFCLKSTARTED);
+            }
+        }
+        if self.cal_done <= now {
+            self.cal_done = Time::MAX;
+            io.raise(DONE);
+        }
+        if self.timeout <= now {
+            self.timeout = Time::MAX;
+            io.raise(CTTO);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nrf::block::{Block, INTENSET};
+    use consort_core::component::{Component, Model};
+    use consort_core::state::State;
+    use consort_core::testing::Rig;
+
+    fn rig() -> Rig<Block<Clock>> {
+        Rig::new(Block::new(ClockConfig::default()))
+    }
+
+    #[test]
+    fn clocks_start_after_their_time_and_say_so() {
+        // PS 19.1, 19.2: STAT tells the running source, STARTED comes once it is stable.
+        let mut rig = rig();
+        assert_eq!(rig.read(HFCLKSTAT), STATE);
+        rig.write(INTENSET, 1);
+        rig.write(HFCLKSTART, 1);
+        assert_eq!((rig.read(HFCLKRUN), rig.read(HFCLKSTAT)), (1, STATE));
+        rig.run_for(Time::from_us(359));
+        assert_eq!(rig.read(HFCLKSTARTED), 0);
+        rig.run_for(Time::from_us(1));
+        assert_eq!((rig.read(HFCLKSTARTED), rig.read(HFCLKSTAT), rig.line("irq")), (1, STATE | 1, true));
+        rig.write(HFCLKSTARTED, 0);
+        assert!(!rig.line("irq"));
+        rig.write(HFCLKSTOP, 1);
+        assert_eq!(rig.read(HFCLKSTAT), STATE);
+    }
+
+    #[test]
+    fn the_crystal_takes_over_from_rc() {
+        // PS 19.2.2: LFCLK runs from LFRC while LFXO starts.
+        let mut rig = rig();
+        rig.write(LFCLKSRC, 1);
+        rig.write(LFCLKSTART, 1);
+        assert_eq!((rig.read(LFCLKSTAT), rig.read(LFCLKSRCCOPY)), (0, 1));
+        rig.run_for(Time::from_ms(1));
+        assert_eq!((rig.read(LFCLKSTAT), rig.line("lfclk"), rig.read(LFCLKSTARTED)), (STATE, true, 0));
+        let saved = rig.component.save().unwrap();
+        rig.component.restore(&saved).unwrap();
+        rig.run_for(Time::from_ms(249));
+        assert_eq!((rig.read(LFCLKSTAT), rig.read(LFCLKSTARTED)), (STATE | 1, 1));
+        rig.write(LFCLKSTOP, 1);
+        assert_eq!((rig.read(LFCLKSTAT), rig.line("lfclk")), (0, false));
+    }
+
+    #[test]
+    fn the_calibration_timer_counts_quarter_seconds() {
+        let mut rig = rig();
+        rig.write(CTIV, 4);
+        rig.write(CTSTART, 1);
+        rig.run_for(Time::from_ms(999));
+        assert_eq!(rig.read(CTTO), 0);
+        rig.run_for(Time::from_ms(1));
+        assert_eq!(rig.read(CTTO), 1);
+    }
+
+    #[test]
+    fn reset_reasons_accumulate_and_are_cleared_by_ones() {
+        let mut rig = rig();
+        assert_eq!(rig.read(RESETREAS), 0);
+        rig.write(GPREGRET, 0x1B1);
+        rig.with(|clock, cx| clock.reset(cx));
+        assert_eq!((rig.read(RESETREAS), rig.read(GPREGRET)), (SREQ, 0xB1));
+        rig.input(0, true);
+        rig.input(0, false);
+        rig.with(|clock, cx| clock.reset(cx));
+        assert_eq!(rig.read(RESETREAS), SREQ | DOG);
+        rig.write(RESETREAS, SREQ | RESETPIN);
+        assert_eq!(rig.read(RESETREAS), DOG);
+    }
+}

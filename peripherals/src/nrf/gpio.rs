@@ -1,0 +1,423 @@
+//! GPIO ports: pins with direction, pull, sense, DETECT and LATCH.
+//!
+//! nRF51 Reference Manual v3.0 chapter 14; nRF52832 PS v1.4 chapter 20 (GPIO).
+//!
+//! GPIOTE, PWM and QDEC reach pads without going through this block's registers. On the chip that is a
+//! multiplexer at the pad; here it is a [`Signal`] on the event bus, at addresses where no register is, so
+//! that no guest access can forge one.
+
+use consort_core::component::{Coverage, Register};
+use consort_core::{Addr, Time};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::block::{Io, Logic, Regs, Series, Spec, array, f};
+
+const OUT: u32 = 0x504;
+const OUTSET: u32 = 0x508;
+const OUTCLR: u32 = 0x50C;
+const IN: u32 = 0x510;
+const DIR: u32 = 0x514;
+const DIRSET: u32 = 0x518;
+const DIRCLR: u32 = 0x51C;
+const LATCH: u32 = 0x520;
+const DETECTMODE: u32 = 0x524;
+const PIN_CNF: u32 = 0x700;
+
+/// What pads and the peripherals behind them tell each other. `pin` counts through both ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// The level of a pad changed.
+    Level {
+        /// 0 to 63.
+        pin: u8,
+        /// Its level.
+        level: bool,
+    },
+    /// A port's DETECT signal changed.
+    Detect {
+        /// 0 or 1.
+        port: u8,
+        /// Its level.
+        level: bool,
+    },
+    /// A peripheral takes over a pad's output (`Some(level)`) or gives it back.
+    Take {
+        /// 0 to 63.
+        pin: u8,
+        /// The level it drives.
+        level: Option<bool>,
+    },
+}
+
+/// Signals are at addresses with this bit set, where no Nordic peripheral is. What they say stands in
+/// bits 18 to 26, which are zero in every peripheral's base: so it can be read without knowing the base.
+const SIGNAL: u32 = 1 << 31;
+const AT: u32 = 18;
+
+impl Signal {
+    /// Sends the signal.
+    pub fn send(self, io: &mut Io<'_, '_>) {
+        let (what, pin) = match self {
+            Self::Level { pin, level } => (u32::from(level), pin),
+            Self::Detect { port, level } => (2 + u32::from(level), port),
+            Self::Take { pin, level } => (level.map_or(6, |level| 4 + u32::from(level)), pin),
+        };
+        io.cx.event(SIGNAL | (what << 6 | u32::from(pin & 63)) << AT);
+    }
+
+    /// The signal at an address of the event bus.
+    pub fn parse(addr: Addr) -> Option<Self> {
+        let addr = u32::try_from(addr).ok().filter(|addr| addr & SIGNAL != 0)?;
+        let code = addr >> AT & 0x1FF;
+        let pin = (code & 63) as u8;
+        Some(match code >> 6 {
+            what @ (0 | 1) => Self::Level { pin, level: what == 1 },
+            what @ (2 | 3) => Self::Detect { port: pin, level: what == 3 },
+            what @ (4 | 5) => Self::Take { pin, level: Some(what == 5) },
+            6 => Self::Take { pin, level: None },
+            _ => return None,
+        })
+    }
+}
+
+const CNF: &[consort_core::component::Field] =
+    &[f("DIR", 0, 1), f("INPUT", 1, 1), f("PULL", 2, 2), f("DRIVE", 8, 3), f("SENSE", 16, 2)];
+
+const COMMON: &[Register] = &[
+    Register::rw(OUT, "OUT", 0),
+    Register::rw(OUTSET, "OUTSET", 0),
+    Register::rw(OUTCLR, "OUTCLR", 0),
+    Register::ro(IN, "IN", 0),
+    Register::rw(DIR, "DIR", 0),
+    Register::rw(DIRSET, "DIRSET", 0),
+    Register::rw(DIRCLR, "DIRCLR", 0),
+];
+const NRF52: &[Register] = &[
+    Register::rw(LATCH, "LATCH", 0),
+    Register::rw(DETECTMODE, "DETECTMODE", 0).fields(&[f("DETECTMODE", 0, 1)]).coverage(Coverage::Modelled),
+];
+const PINS: &[Register] = array!(rw PIN_CNF, 4, "PIN_CNF[", "]", 2, CNF;
+    0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31);
+
+static SPEC51: Spec = Spec::new(&[], &[], &[], &[COMMON, PINS]);
+static SPEC52: Spec = Spec::new(&[], &[], &[], &[COMMON, NRF52, PINS]);
+
+/// Which port this is.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GpioConfig {
+    /// The chip's family, default `nrf52`.
+    #[serde(default)]
+    pub series: Series,
+    /// 0 or 1: GPIOTE and others number the pins of port 1 from 32.
+    #[serde(default)]
+    pub port: u8,
+}
+
+/// A GPIO port. Lines `p0` to `p31` are the levels of the pads, pins `p0` to `p31` what drives them from
+/// outside; a pad that nothing ever drove from outside follows its own driver or pull.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Gpio {
+    config: GpioConfig,
+    /// What comes from outside, and whether anything ever did.
+    external: u32,
+    wired: u32,
+    /// Pads whose output a peripheral has taken, and the levels it gives.
+    taken: u32,
+    given: u32,
+    /// Levels of the pads as last told.
+    pads: u32,
+    /// Pins whose sense condition holds.
+    sensed: u32,
+    detect: bool,
+}
+
+const NAMES: &[&str] = &[
+    "p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8", "p9", "p10", "p11", "p12", "p13", "p14", "p15",
+    "p16", "p17", "p18", "p19", "p20", "p21", "p22", "p23", "p24", "p25", "p26", "p27", "p28", "p29", "p30",
+    "p31",
+];
+
+impl Gpio {
+    fn first(&self) -> u8 {
+        (self.config.port & 1) * 32
+    }
+
+    fn level(&self, pin: u32, io: &Io<'_, '_>) -> bool {
+        let bit = |word: u32| word >> pin & 1 != 0;
+        let cnf = io.reg(PIN_CNF + pin * 4);
+        let out = if bit(self.taken) { bit(self.given) } else { bit(io.reg(OUT)) };
+        // PS 20.3.3, DRIVE: D0S1 and D0H1 do not drive 0, S0D1 and H0D1 do not drive 1.
+        let drives = match cnf >> 8 & 7 {
+            4 | 5 => out,
+            6 | 7 => !out,
+            _ => true,
+        };
+        if (bit(self.taken) || cnf & 1 != 0) && drives {
+            out
+        } else if bit(self.wired) {
+            bit(self.external)
+        } else {
+            cnf >> 2 & 3 == 3
+        }
+    }
+
+    /// Recomputes the pads in `which` and all that follows from them.
+    fn update(&mut self, which: u32, io: &mut Io<'_, '_>) {
+        let mut sensed = self.sensed;
+        let mut left = which;
+        while left != 0 {
+            let pin = left.trailing_zeros();
+            left &= left - 1;
+            let (bit, level) = (1 << pin, self.level(pin, io));
+            if level != (self.pads & bit != 0) {
+                self.pads ^= bit;
+                io.cx.drive(pin as u16, level);
+                Signal::Level { pin: self.first() + pin as u8, level }.send(io);
+            }
+            let cnf = io.reg(PIN_CNF + pin * 4);
+            let senses = cnf & 2 == 0
+                && match cnf >> 16 & 3 {
+                    2 => level,
+                    3 => !level,
+                    _ => false,
+                };
+            sensed = if senses { sensed | bit } else { sensed & !bit };
+        }
+        io.set(LATCH, io.reg(LATCH) | sensed & !self.sensed);
+        self.sensed = sensed;
+        self.tell_detect(io);
+    }
+
+    fn tell_detect(&mut self, io: &mut Io<'_, '_>) {
+        // PS 20.1.2: DETECT is the OR of all pins' signals, or of LATCH when DETECTMODE says so.
+        let source = if io.reg(DETECTMODE) & 1 != 0 { io.reg(LATCH) } else { self.sensed };
+        if self.detect != (source != 0) {
+            self.detect = source != 0;
+            Signal::Detect { port: self.config.port & 1, level: self.detect }.send(io);
+        }
+    }
+
+    /// DIR and PIN_CNF's DIR are the same flip-flops (PS 20.3: "DIR bit is reflected").
+    fn set_dir(&mut self, dir: u32, io: &mut Io<'_, '_>) {
+        io.set(DIR, dir);
+        for pin in 0..32 {
+            let cnf = io.reg(PIN_CNF + pin * 4);
+            io.set(PIN_CNF + pin * 4, cnf & !1 | dir >> pin & 1);
+        }
+    }
+}
+
+impl Logic for Gpio {
+    const KIND: &'static str = "nordic-gpio";
+    const DOC: &'static str = "A GPIO port of 32 pins with sense, DETECT and LATCH.";
+    type Config = GpioConfig;
+
+    fn new(config: GpioConfig) -> Self {
+        Self { config, external: 0, wired: 0, taken: 0, given: 0, pads: 0, sensed: 0, detect: false }
+    }
+
+    fn spec(&self) -> &'static Spec {
+        match self.config.series {
+            Series::Nrf51 => &SPEC51,
+            Series::Nrf52 => &SPEC52,
+        }
+    }
+
+    fn lines(&self) -> &'static [&'static str] {
+        NAMES
+    }
+
+    fn pins(&self) -> &'static [&'static str] {
+        NAMES
+    }
+
+    fn listens(&self) -> bool {
+        true
+    }
+
+    /// What is outside stays as it is.
+    fn reset(&mut self, io: &mut Io<'_, '_>) {
+        (self.taken, self.given) = (0, 0);
+        let before = self.pads;
+        self.pads = 0; // the machine has let the lines fall
+        self.update(u32::MAX, io);
+        for pin in 0..32 {
+            if (before & !self.pads) >> pin & 1 != 0 {
+                Signal::Level { pin: self.first() + pin, level: false }.send(io);
+            }
+        }
+    }
+
+    fn view(&self, offset: u32, regs: &Regs<'_>, _: Time) -> Option<u32> {
+        Some(match offset {
+            OUTSET | OUTCLR => regs.reg(OUT),
+            DIRSET | DIRCLR => regs.reg(DIR),
+            // PS 20.1: with the input buffer disconnected the pin reads 0.
+            IN => {
+                let connected = |pin: &u32| regs.reg(PIN_CNF + pin * 4) & 2 == 0;
+                (0..32u32).filter(connected).fold(0, |word, pin| word | self.pads & 1 << pin)
+            }
+            _ => return None,
+        })
+    }
+
+    fn write(&mut self, offset: u32, value: u32, old: u32, io: &mut Io<'_, '_>) {
+        match offset {
+            OUT => self.update(value ^ old, io),
+            OUTSET | OUTCLR => {
+                let out = io.reg(OUT);
+                let new = if offset == OUTSET { out | value } else { out & !value };
+                io.set(OUT, new);
+                self.update(new ^ out, io);
+            }
+            DIR => {
+                self.set_dir(value, io);
+                self.update(value ^ old, io);
+            }
+            DIRSET | DIRCLR => {
+                let dir = io.reg(DIR);
+                let new = if offset == DIRSET { dir | value } else { dir & !value };
+                self.set_dir(new, io);
+                self.update(new ^ dir, io);
+            }
+            LATCH => {
+                // PS 20.1.2: ones clear; what is still sensed sets the bit again at once, with a new edge.
+                io.set(LATCH, old & !value);
+                let again = io.reg(DETECTMODE) & 1 != 0 && self.detect;
+                if again && self.sensed & value != 0 {
+                    self.detect = false;
+                    Signal::Detect { port: self.config.port & 1, level: false }.send(io);
+                }
+                io.set(LATCH, io.reg(LATCH) | self.sensed);
+                self.tell_detect(io);
+            }
+            DETECTMODE => self.tell_detect(io),
+            PIN_CNF..0x780 => {
+                let pin = (offset - PIN_CNF) / 4;
+                io.set(DIR, io.reg(DIR) & !(1 << pin) | (value & 1) << pin);
+                self.update(1 << pin, io);
+            }
+            _ => {}
+        }
+    }
+
+    fn input(&mut self, pin: u16, level: bool, io: &mut Io<'_, '_>) {
+        let bit = 1 << (pin & 31);
+        self.wired |= bit;
+        self.external = if level { self.external | bit } else { self.external & !bit };
+        self.update(bit, io);
+    }
+
+    fn bus_event(&mut self, addr: Addr, io: &mut Io<'_, '_>) {
+        let Some(Signal::Take { pin, level }) = Signal::parse(addr) else { return };
+        if pin & 32 != self.first() {
+            return;
+        }
+        let bit = 1 << (pin & 31);
+        self.taken = if level.is_some() { self.taken | bit } else { self.taken & !bit };
+        self.given = if level == Some(true) { self.given | bit } else { self.given & !bit };
+        self.update(bit, io);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nrf::block::Block;
+    use consort_core::component::{Component, Model};
+    use consort_core::testing::Rig;
+
+    fn rig() -> Rig<Block<Gpio>> {
+        Rig::new(Block::new(GpioConfig::default()))
+    }
+
+    fn signals(rig: &mut Rig<Block<Gpio>>) -> Vec<Signal> {
+        let events = std::mem::take(&mut rig.events);
+        events.iter().filter_map(|offset| Signal::parse(0x5000_0300 + u64::from(*offset))).collect()
+    }
+
+    #[test]
+    fn outputs_follow_out_and_dir() {
+        let mut rig = rig();
+        rig.write(OUTSET, 1 << 13);
+        assert!(!rig.lines[13]);
+        rig.write(DIRSET, 1 << 13);
+        assert!(rig.lines[13]);
+        assert_eq!((rig.read(DIR), rig.read(PIN_CNF + 13 * 4)), (1 << 13, 3));
+        rig.write(OUTCLR, 1 << 13);
+        assert!(!rig.lines[13]);
+        assert_eq!(rig.read(OUT), 0);
+    }
+
+    #[test]
+    fn inputs_read_through_the_input_buffer_with_pulls() {
+        let mut rig = rig();
+        rig.write(PIN_CNF + 17 * 4, 0);
+        assert_eq!(rig.read(IN), 0);
+        rig.write(PIN_CNF + 17 * 4, 3 << 2); // pull-up
+        assert_eq!(rig.read(IN), 1 << 17);
+        rig.input(17, false);
+        assert_eq!(rig.read(IN), 0);
+        rig.input(17, true);
+        assert_eq!(rig.read(IN), 1 << 17);
+        rig.write(PIN_CNF + 17 * 4, 2); // buffer disconnected
+        assert_eq!(rig.read(IN), 0);
+    }
+
+    #[test]
+    fn open_drain_pins_let_go() {
+        let mut rig = rig();
+        rig.write(PIN_CNF, 1 | 3 << 2 | 6 << 8); // output, pull-up, S0D1
+        rig.write(OUTCLR, 1);
+        assert!(!rig.lines[0]);
+        rig.write(OUTSET, 1);
+        assert!(rig.lines[0]);
+        rig.input(0, false);
+        assert!(!rig.lines[0]);
+    }
+
+    #[test]
+    fn sense_gives_detect_and_latch() {
+        let mut rig = rig();
+        rig.write(PIN_CNF + 4, 3 << 2 | 3 << 16); // pull-up, sense low
+        assert!(signals(&mut rig).contains(&Signal::Level { pin: 1, level: true }));
+        rig.input(1, false);
+        assert!(signals(&mut rig).contains(&Signal::Detect { port: 0, level: true }));
+        assert_eq!(rig.read(LATCH), 2);
+        rig.write(LATCH, 2);
+        assert_eq!(rig.read(LATCH), 2, "still sensed");
+        rig.input(1, true);
+        assert!(signals(&mut rig).contains(&Signal::Detect { port: 0, level: false }));
+        rig.write(LATCH, 2);
+        assert_eq!(rig.read(LATCH), 0);
+    }
+
+    #[test]
+    fn ldetect_stays_until_the_latch_is_cleared() {
+        let mut rig = rig();
+        rig.write(DETECTMODE, 1);
+        rig.write(PIN_CNF, 2 << 16);
+        rig.input(0, true);
+        rig.input(0, false);
+        assert!(!signals(&mut rig).contains(&Signal::Detect { port: 0, level: false }));
+        rig.write(LATCH, 1);
+        assert_eq!(signals(&mut rig), [Signal::Detect { port: 0, level: false }]);
+    }
+
+    #[test]
+    fn a_peripheral_can_take_a_pad() {
+        let mut rig = rig();
+        let mut take = |level| {
+            let what = match level {
+                Some(level) => 4 + u32::from(level),
+                None => 6,
+            };
+            let addr = u64::from(0x4000_6000 + (SIGNAL | (what << 6 | 5) << AT));
+            rig.with(|gpio, cx| gpio.bus_event(addr, cx));
+            rig.lines[5]
+        };
+        assert_eq!([take(Some(true)), take(Some(false)), take(Some(true)), take(None)], [true, false, true, false]);
+    }
+}
