@@ -1,1 +1,3 @@
-//! (placeholder)
+//! Board data, the machine builder and the firmware loader.
+
+pub mod loader;
