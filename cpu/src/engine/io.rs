@@ -1,6 +1,9 @@
 //! What the engine asks of the machine around it: every access that is not RAM or ROM.
 
-use super::{Engine, EngineError, Reg};
+use std::marker::PhantomData;
+
+use super::core::Core;
+use super::{EngineError, Reg};
 
 /// The machine around a core. Addresses are physical.
 pub trait Io {
@@ -20,53 +23,58 @@ pub struct BusError;
 /// The accessing instruction has not completed. Registers that it will write (its destination, a written-back base)
 /// are not for [`set_reg`](Access::set_reg).
 pub struct Access<'a> {
-    pub(super) engine: &'a mut Engine,
+    core: Core,
+    run: PhantomData<&'a mut ()>,
 }
 
 impl Access<'_> {
+    pub(super) fn new(core: Core) -> Self {
+        Access { core, run: PhantomData }
+    }
+
     /// Instructions of this run completed before the accessing one.
     pub fn executed(&self) -> u64 {
-        self.engine.running_executed()
+        self.core.executed()
     }
 
     /// The address of the accessing instruction.
     pub fn pc(&self) -> u64 {
-        self.engine.running_pc()
+        self.core.access_pc()
     }
 
     /// Ends the run after this instruction, with [`Stop::Requested`](super::Stop::Requested).
     pub fn stop_after(&mut self) {
-        self.engine.running_stop_after();
+        self.core.stop_after();
     }
 
     /// The run now ends after `total` instructions at the latest, counted from its start. It never ends before the
     /// accessing instruction is complete, and never gets longer.
     pub fn shorten(&mut self, total: u64) {
-        self.engine.running_shorten(total);
+        self.core.shorten(total);
     }
 
     /// A register's value.
     pub fn reg(&self, reg: Reg) -> u64 {
-        self.engine.reg(reg)
+        self.core.reg(reg)
     }
 
     /// Sets a register; the change holds from the next instruction on.
     pub fn set_reg(&mut self, reg: Reg, value: u64) {
-        self.engine.set_reg(reg, value);
+        self.core.set_reg(reg, value);
     }
 
     /// Reads RAM or ROM, as a DMA master does.
     pub fn read_memory(&self, address: u64, out: &mut [u8]) -> Result<(), EngineError> {
-        self.engine.read_memory(address, out)
+        self.core.read_memory(address, out)
     }
 
     /// Writes RAM or ROM, as a DMA master does; code that was there is translated anew.
     pub fn write_memory(&mut self, address: u64, data: &[u8]) -> Result<(), EngineError> {
-        self.engine.write_memory(address, data)
+        self.core.write_memory(address, data)
     }
 
     /// Turns [`Engine::watch_unmask`] on or off; it holds from this instruction on.
     pub fn watch_unmask(&mut self, on: bool) {
-        self.engine.watch_unmask(on);
+        self.core.watch_unmask(on);
     }
 }

@@ -1,8 +1,11 @@
 //! A safe wrapper around the patched Unicorn engine.
 
+mod core;
 mod io;
 mod reg;
 mod stop;
+
+use core::Core;
 
 pub use io::{Access, BusError, Io};
 pub use reg::Reg;
@@ -82,95 +85,102 @@ pub enum EngineError {
 ///
 /// Engines are independent: they may run on different threads at once and move between threads between runs.
 pub struct Engine {
-    _private: (),
+    core: Core,
+}
+
+// SAFETY: the C side keeps no thread-local state, an engine shares nothing with another, and `&mut self` (or
+// exclusive ownership) guards every call that changes it.
+unsafe impl Send for Engine {}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.core.close();
+    }
 }
 
 impl Engine {
     /// Creates a core in its reset state with no memory.
     pub fn new(isa: Isa, options: Options) -> Result<Self, EngineError> {
-        let _ = (isa, options);
-        Err(EngineError::Create)
+        Core::open(isa, options).map(|core| Engine { core })
+    }
+
+    /// Puts the registers back to their reset values; memory, breakpoints and watchpoints stay.
+    ///
+    /// An M-profile core's MSP and PC become 0 (with EPSR.T set): the caller loads them from the vector table.
+    pub fn reset(&mut self) {
+        self.core.reset();
     }
 
     /// Maps zeroed memory. Everything that is not mapped reaches [`Io`].
     pub fn map_ram(&mut self, base: u64, size: u64, perms: Perms) -> Result<(), EngineError> {
-        let _ = perms;
-        Err(EngineError::Map { base, size })
+        self.core.map(base, size, perms)
     }
 
     /// Makes `[target, target + size)`, which must be inside one mapped block, visible at `base` too.
     pub fn map_alias(&mut self, base: u64, target: u64, size: u64) -> Result<(), EngineError> {
-        let _ = target;
-        Err(EngineError::Map { base, size })
+        self.core.map_alias(base, target, size)
     }
 
     /// Reads RAM or ROM without side effects.
     pub fn read_memory(&self, address: u64, out: &mut [u8]) -> Result<(), EngineError> {
-        let _ = out;
-        Err(EngineError::NoMemory { address })
+        self.core.read_memory(address, out)
     }
 
     /// Writes RAM or ROM; code that was there is translated anew.
     pub fn write_memory(&mut self, address: u64, data: &[u8]) -> Result<(), EngineError> {
-        let _ = data;
-        Err(EngineError::NoMemory { address })
+        self.core.write_memory(address, data)
+    }
+
+    /// Starts to note which pages are written, by the guest or the host: for snapshots that share unchanged pages.
+    pub fn mark_clean(&mut self) {
+        self.core.clean();
+    }
+
+    /// Whether the 4 KiB page of RAM or ROM at `address` was written since [`mark_clean`](Engine::mark_clean); true
+    /// before its first call.
+    pub fn is_dirty(&self, address: u64) -> bool {
+        self.core.is_dirty(address)
     }
 
     /// A register's value; 0 for one the core does not have.
     pub fn reg(&self, reg: Reg) -> u64 {
-        let _ = reg;
-        0
+        self.core.reg(reg)
     }
 
     /// Sets a register; ignored for one the core does not have.
     pub fn set_reg(&mut self, reg: Reg, value: u64) {
-        let _ = (reg, value);
+        self.core.set_reg(reg, value);
     }
 
     /// Runs from the current PC for at most `budget` instructions.
     pub fn run(&mut self, io: &mut dyn Io, budget: u64) -> Exit {
-        let _ = (io, budget);
-        Exit { executed: 0, stop: Stop::Budget }
+        self.core.run(io, budget)
     }
 
     /// While on, [`Stop::Unmasked`] follows every instruction that may unmask an interrupt: CPSIE, MSR to PRIMASK,
     /// BASEPRI or FAULTMASK (and their A-profile and RISC-V like). Switch it on when something masked is pending.
     pub fn watch_unmask(&mut self, on: bool) {
-        let _ = on;
+        self.core.watch_unmask(on);
     }
 
     /// Stops before the instruction at an address. A run that starts there executes it first.
     pub fn add_breakpoint(&mut self, address: u64) {
-        let _ = address;
+        self.core.breakpoint(address, true);
     }
 
     /// Removes a breakpoint.
     pub fn remove_breakpoint(&mut self, address: u64) {
-        let _ = address;
+        self.core.breakpoint(address, false);
     }
 
     /// Stops after an instruction that reads (`AccessKind::Read`) or writes the bytes. Peripherals' registers can be
     /// watched like RAM.
     pub fn add_watchpoint(&mut self, address: u64, size: u64, access: AccessKind) {
-        let _ = (address, size, access);
+        self.core.watchpoint(address, size, access, true);
     }
 
     /// Removes a watchpoint added with the same values.
     pub fn remove_watchpoint(&mut self, address: u64, size: u64, access: AccessKind) {
-        let _ = (address, size, access);
-    }
-
-    fn running_executed(&self) -> u64 {
-        0
-    }
-
-    fn running_pc(&self) -> u64 {
-        0
-    }
-
-    fn running_stop_after(&mut self) {}
-
-    fn running_shorten(&mut self, total: u64) {
-        let _ = total;
+        self.core.watchpoint(address, size, access, false);
     }
 }

@@ -1,0 +1,66 @@
+//! Builds Unicorn from the registry's own source with our patch and writes its Rust bindings.
+//!
+//! Cargo fetches the published crate (and verifies its checksum) for a throw-away manifest outside this
+//! workspace's `[patch]`; the source is copied, patched and built by cmake under `OUT_DIR`.
+
+#[path = "build/bindings.rs"]
+mod bindings;
+#[path = "build/patch.rs"]
+mod patch;
+#[path = "build/source.rs"]
+mod source;
+
+use std::path::{Path, PathBuf};
+
+fn main() {
+    if let Err(problem) = build() {
+        eprintln!("\nunicorn-engine-sys (Consort's patched build): {problem}\n");
+        std::process::exit(1);
+    }
+}
+
+fn build() -> Result<(), String> {
+    let manifest_dir = PathBuf::from(env("CARGO_MANIFEST_DIR")?);
+    let out_dir = PathBuf::from(env("OUT_DIR")?);
+    for watched in ["build.rs", "build", "patches", "c"] {
+        println!("cargo:rerun-if-changed={}", manifest_dir.join(watched).display());
+    }
+
+    let upstream = source::fetch(&out_dir.join("fetch"))?;
+    let tree = out_dir.join("unicorn");
+    let patches = patch::read_all(&manifest_dir.join("patches"))?;
+    source::copy(&upstream, &tree, &patches)?;
+    source::copy(&manifest_dir.join("c"), &tree.join("include/consort"), &[])?;
+
+    compile(&tree)?;
+    bindings::generate(&tree, &out_dir.join("bindings.rs"))
+}
+
+fn compile(tree: &Path) -> Result<(), String> {
+    let architectures: Vec<&str> = ["arm", "aarch64", "riscv"]
+        .into_iter()
+        .filter(|name| std::env::var_os(format!("CARGO_FEATURE_ARCH_{}", name.to_uppercase())).is_some())
+        .collect();
+    let installed = cmake::Config::new(tree)
+        // A debug build of the translator is an order of magnitude slower and tells a Rust developer nothing.
+        .profile("Release")
+        // Configuring again touches generated headers, which rebuilds everything for a change of one file.
+        .always_configure(false)
+        .define("CMAKE_C_FLAGS_RELEASE", "-O2 -DNDEBUG")
+        .define("BUILD_SHARED_LIBS", "OFF")
+        .define("UNICORN_BUILD_TESTS", "OFF")
+        .define("UNICORN_INSTALL", "ON")
+        .define("UNICORN_ARCH", architectures.join(";"))
+        .build();
+    for lib in ["lib", "lib64"] {
+        println!("cargo:rustc-link-search=native={}", installed.join(lib).display());
+    }
+    println!("cargo:rustc-link-lib=static=unicorn");
+    println!("cargo:rustc-link-lib=pthread");
+    println!("cargo:rustc-link-lib=m");
+    Ok(())
+}
+
+fn env(name: &str) -> Result<String, String> {
+    std::env::var(name).map_err(|_| format!("cargo did not set {name}"))
+}

@@ -1,0 +1,153 @@
+/* What Consort's patch adds to Unicorn's interface: an exact-budget run loop, I/O by one callback, and the core's
+ * state as plain fields. An engine opened with consort_open serves these calls; the stock ones that run code or hook
+ * it are not for it. */
+#ifndef CONSORT_H
+#define CONSORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "unicorn/unicorn.h"
+
+/* Why a run ended. */
+enum consort_stop {
+    CONSORT_STOP_NONE = 0,
+    CONSORT_STOP_BUDGET,
+    CONSORT_STOP_REQUESTED,
+    CONSORT_STOP_UNMASKED,
+    CONSORT_STOP_WFI,
+    CONSORT_STOP_WFE,
+    CONSORT_STOP_SEV,
+    CONSORT_STOP_YIELD,
+    CONSORT_STOP_BREAKPOINT,
+    CONSORT_STOP_WATCHPOINT,
+    CONSORT_STOP_EXCEPTION,
+};
+
+/* What kind of exception; OTHER is told by its number. */
+enum consort_exception {
+    CONSORT_EXCEPTION_OTHER = 0,
+    CONSORT_EXCEPTION_SVC,
+    CONSORT_EXCEPTION_BKPT,
+    CONSORT_EXCEPTION_UNDEFINED,
+    CONSORT_EXCEPTION_NO_COPROCESSOR,
+    CONSORT_EXCEPTION_INVALID_STATE,
+    CONSORT_EXCEPTION_RETURN,
+    CONSORT_EXCEPTION_LAZY_STACKING,
+    CONSORT_EXCEPTION_DIVIDE_BY_ZERO,
+    CONSORT_EXCEPTION_STACK_OVERFLOW,
+    CONSORT_EXCEPTION_FAULT,
+};
+
+enum consort_access {
+    CONSORT_ACCESS_READ = 0,
+    CONSORT_ACCESS_WRITE,
+    CONSORT_ACCESS_FETCH,
+};
+
+enum consort_fault {
+    CONSORT_FAULT_PROTECTION = 0,
+    CONSORT_FAULT_BUS,
+    CONSORT_FAULT_UNALIGNED,
+};
+
+struct consort_exit {
+    /* Instructions completed. */
+    uint64_t executed;
+    /* A fault's or watchpoint's address. */
+    uint64_t address;
+    /* ESR_ELx, the immediate of SVC and BKPT, or the EXC_RETURN value. */
+    uint64_t syndrome;
+    uint32_t stop;
+    uint32_t exception;
+    /* The number QEMU gives the exception. */
+    uint32_t number;
+    /* Of a fault or watchpoint. */
+    uint32_t access;
+    uint32_t fault;
+    /* Of a watchpoint. */
+    uint32_t size;
+};
+
+/* Accesses that are not RAM or ROM; false is a bus error. */
+struct consort_io {
+    void *opaque;
+    bool (*read)(void *opaque, uint64_t address, uint32_t size, uint64_t *value);
+    bool (*write)(void *opaque, uint64_t address, uint32_t size, uint64_t value);
+};
+
+/* Register numbers; the M-profile ones are fields of the core, not what MRS shows. */
+enum consort_reg {
+    CONSORT_REG_R0 = 0,
+    CONSORT_REG_SP = 13,
+    CONSORT_REG_LR = 14,
+    CONSORT_REG_PC = 15,
+    CONSORT_REG_XPSR = 16,
+    CONSORT_REG_MSP = 17,
+    CONSORT_REG_PSP = 18,
+    CONSORT_REG_PRIMASK = 19,
+    CONSORT_REG_BASEPRI = 20,
+    CONSORT_REG_FAULTMASK = 21,
+    CONSORT_REG_CONTROL = 22,
+    CONSORT_REG_IPSR = 23,
+    CONSORT_REG_FPSCR = 24,
+    CONSORT_REG_CPACR = 25,
+    CONSORT_REG_FPCCR = 26,
+    CONSORT_REG_FPCAR = 27,
+    CONSORT_REG_FPDSCR = 28,
+    CONSORT_REG_MPU_CTRL = 29,
+    CONSORT_REG_MPU_MAIR0 = 30,
+    CONSORT_REG_MPU_MAIR1 = 31,
+    CONSORT_REG_MPU_REGIONS = 32,
+    CONSORT_REG_CCR = 33,
+    CONSORT_REG_NEGATIVE_PRIORITY = 34,
+    CONSORT_REG_MSPLIM = 35,
+    CONSORT_REG_PSPLIM = 36,
+    CONSORT_REG_EXCLUSIVE_ADDRESS = 37,
+    CONSORT_REG_EXCLUSIVE_VALUE = 38,
+    CONSORT_REG_S0 = 64,
+    CONSORT_REG_D0 = 96,
+    CONSORT_REG_MPU_RBAR0 = 128,
+    CONSORT_REG_MPU_RASR0 = 144,
+};
+
+/* Opens an engine that serves the calls below, or returns an error. `model` is the architecture's uc_cpu_* number. */
+uc_err consort_open(uc_arch arch, uc_mode mode, int model, uint32_t translation_buffer, uint32_t mpu_regions,
+                    uc_engine **uc);
+void consort_close(uc_engine *uc);
+
+/* Back to the architecture's reset state; memory stays. */
+void consort_reset(uc_engine *uc);
+
+/* Maps zeroed memory; `writable` false makes stores reach the write callback. */
+uc_err consort_map(uc_engine *uc, uint64_t base, uint64_t size, bool writable);
+/* Makes part of a mapped block visible at another address. */
+uc_err consort_map_alias(uc_engine *uc, uint64_t base, uint64_t target, uint64_t size);
+/* The host address of RAM or ROM and how many bytes follow, or NULL. */
+uint8_t *consort_memory(uc_engine *uc, uint64_t address, uint64_t *length);
+/* To be called after the host wrote there: translations of the old content go. */
+void consort_written(uc_engine *uc, uint64_t address, uint64_t length);
+/* Starts to note written pages anew. */
+void consort_clean(uc_engine *uc);
+/* Whether the page was written since consort_clean; true when that was never called. */
+bool consort_is_dirty(uc_engine *uc, uint64_t address);
+
+uint64_t consort_reg_read(uc_engine *uc, uint32_t reg);
+void consort_reg_write(uc_engine *uc, uint32_t reg, uint64_t value);
+
+void consort_run(uc_engine *uc, const struct consort_io *io, uint64_t budget, struct consort_exit *exit);
+
+/* From a callback: instructions completed before the accessing one; its address. */
+uint64_t consort_executed(uc_engine *uc);
+uint64_t consort_pc(uc_engine *uc);
+/* From a callback: end after this instruction, or after `total` instructions of this run at the latest. */
+void consort_stop_after(uc_engine *uc);
+void consort_shorten(uc_engine *uc, uint64_t total);
+
+void consort_watch_unmask(uc_engine *uc, bool on);
+void consort_breakpoint(uc_engine *uc, uint64_t address, bool on);
+/* `access` is CONSORT_ACCESS_READ or CONSORT_ACCESS_WRITE. */
+void consort_watchpoint(uc_engine *uc, uint64_t address, uint64_t size, uint32_t access, bool on);
+
+#endif

@@ -1,0 +1,257 @@
+/* The public entry points; part of uc.c. */
+
+#include "consort/consort_priv.h"
+
+uc_err consort_open(uc_arch arch, uc_mode mode, int model, uint32_t translation_buffer, uint32_t mpu_regions,
+                    uc_engine **result)
+{
+    uc_engine *uc;
+    struct consort_state *cs;
+    uc_err err = uc_open(arch, mode, &uc);
+
+    if (err != UC_ERR_OK) {
+        return err;
+    }
+    cs = calloc(1, sizeof(*cs));
+    if (!cs) {
+        uc_close(uc);
+        return UC_ERR_NOMEM;
+    }
+    cs->io_pcs = g_hash_table_new(NULL, NULL);
+    uc->consort = cs;
+    uc->cpu_model = model;
+    uc->tcg_buffer_size = translation_buffer;
+    /* No address ends a run. */
+    uc->use_exits = 1;
+    err = uc_init_engine(uc);
+    if (err == UC_ERR_OK && !cs->target) {
+        err = UC_ERR_ARCH;
+    }
+    if (err != UC_ERR_OK) {
+        consort_close(uc);
+        return err;
+    }
+    cs->target->open(uc, mpu_regions);
+    *result = uc;
+    return UC_ERR_OK;
+}
+
+void consort_close(uc_engine *uc)
+{
+    struct consort_state *cs = uc->consort;
+
+    uc_close(uc);
+    g_hash_table_destroy(cs->io_pcs);
+    free(cs->watches);
+    free(cs->dirty);
+    free(cs);
+}
+
+void consort_reset(uc_engine *uc)
+{
+    uc->consort->target->reset(uc);
+}
+
+uc_err consort_map(uc_engine *uc, uint64_t base, uint64_t size, bool writable)
+{
+    return uc_mem_map(uc, base, size, writable ? UC_PROT_ALL : UC_PROT_READ | UC_PROT_EXEC);
+}
+
+uc_err consort_map_alias(uc_engine *uc, uint64_t base, uint64_t target, uint64_t size)
+{
+    MemoryRegion *mr;
+    uc_err err = mem_map_check(uc, base, size, UC_PROT_ALL);
+
+    if (err != UC_ERR_OK) {
+        return err;
+    }
+    mr = uc->memory_mapping(uc, target);
+    if (!mr || !mr->ram || target - mr->addr > int128_get64(mr->size) - size || size > int128_get64(mr->size)) {
+        return UC_ERR_ARG;
+    }
+    return mem_map(uc, uc->consort->target->map_alias(uc, base, size, mr, target - mr->addr));
+}
+
+uint8_t *consort_memory(uc_engine *uc, uint64_t address, uint64_t *length)
+{
+    uint64_t ram_address;
+
+    return uc->consort->target->memory(uc, address, length, &ram_address);
+}
+
+void consort_written(uc_engine *uc, uint64_t address, uint64_t length)
+{
+    struct consort_state *cs = uc->consort;
+
+    while (length) {
+        uint64_t piece, ram_address;
+
+        if (!cs->target->memory(uc, address, &piece, &ram_address)) {
+            return;
+        }
+        if (piece > length) {
+            piece = length;
+        }
+        cs->target->written(uc, ram_address, piece);
+        if (cs->dirty) {
+            uint64_t page;
+
+            for (page = ram_address >> 12; page <= (ram_address + piece - 1) >> 12 && page < cs->dirty_pages; page++) {
+                cs->dirty[page] = 1;
+            }
+        }
+        address += piece;
+        length -= piece;
+    }
+}
+
+void consort_clean(uc_engine *uc)
+{
+    struct consort_state *cs = uc->consort;
+    RAMBlock *block;
+    uint64_t end = 0;
+
+    QLIST_FOREACH(block, &uc->ram_list.blocks, next)
+    {
+        if (block->offset + block->max_length > end) {
+            end = block->offset + block->max_length;
+        }
+    }
+    free(cs->dirty);
+    cs->dirty_pages = (end + 0xfff) >> 12;
+    cs->dirty = calloc(cs->dirty_pages ? cs->dirty_pages : 1, 1);
+    if (!cs->dirty) {
+        cs->dirty_pages = 0;
+    }
+    cs->target->flush_memory(uc);
+}
+
+bool consort_is_dirty(uc_engine *uc, uint64_t address)
+{
+    struct consort_state *cs = uc->consort;
+    uint64_t length, ram_address;
+
+    if (!cs->target->memory(uc, address, &length, &ram_address)) {
+        return false;
+    }
+    return !cs->dirty || (ram_address >> 12) >= cs->dirty_pages || cs->dirty[ram_address >> 12];
+}
+
+uint64_t consort_reg_read(uc_engine *uc, uint32_t reg)
+{
+    return uc->consort->target->reg_read(uc, reg);
+}
+
+void consort_reg_write(uc_engine *uc, uint32_t reg, uint64_t value)
+{
+    struct consort_state *cs = uc->consort;
+
+    cs->target->reg_write(uc, reg, value);
+    if (cs->running) {
+        /* Blocks are chained by the state they were translated for: look it up anew. */
+        consort_kick(cs);
+    }
+}
+
+void consort_run(uc_engine *uc, const struct consort_io *io, uint64_t budget, struct consort_exit *exit)
+{
+    struct consort_state *cs = uc->consort;
+
+    cs->io = io;
+    cs->running = true;
+    cs->budget = budget;
+    cs->granted = 0;
+    cs->kicked = false;
+    *cs->left = 0;
+    cs->stop = CONSORT_STOP_NONE;
+    cs->restored = false;
+    cs->one_instruction = false;
+    cs->pass_breakpoint = true;
+    memset(&cs->exit, 0, sizeof(cs->exit));
+
+    cs->target->run(uc);
+
+    cs->running = false;
+    cs->io = NULL;
+    *exit = cs->exit;
+    exit->stop = cs->stop;
+    exit->executed = cs->granted - *cs->left;
+}
+
+uint64_t consort_executed(uc_engine *uc)
+{
+    struct consort_state *cs = uc->consort;
+
+    /* The accessing instruction is its block's last, and the block was paid for at its head. */
+    return cs->granted - consort_left(cs) - 1;
+}
+
+uint64_t consort_pc(uc_engine *uc)
+{
+    return uc->consort->target->access_pc(uc, uc->consort->io_retaddr);
+}
+
+void consort_stop_after(uc_engine *uc)
+{
+    consort_leave(uc->consort, CONSORT_STOP_REQUESTED);
+}
+
+void consort_shorten(uc_engine *uc, uint64_t total)
+{
+    struct consort_state *cs = uc->consort;
+    uint64_t done = consort_executed(uc) + 1;
+
+    if (!cs->running || total >= cs->budget) {
+        return;
+    }
+    cs->budget = total > done ? total : done;
+    if (cs->granted > cs->budget) {
+        int32_t less = cs->granted - cs->budget;
+
+        cs->granted = cs->budget;
+        if (cs->kicked) {
+            cs->kicked_left -= less;
+        } else {
+            *cs->left -= less;
+        }
+    }
+}
+
+void consort_watch_unmask(uc_engine *uc, bool on)
+{
+    uc->consort->watch_unmask = on;
+}
+
+void consort_breakpoint(uc_engine *uc, uint64_t address, bool on)
+{
+    uc->consort->target->breakpoint(uc, address, on);
+}
+
+void consort_watchpoint(uc_engine *uc, uint64_t address, uint64_t size, uint32_t access, bool on)
+{
+    struct consort_state *cs = uc->consort;
+    size_t i;
+
+    if (size == 0) {
+        return;
+    }
+    if (on) {
+        struct consort_watch *grown = realloc(cs->watches, (cs->watch_count + 1) * sizeof(*grown));
+
+        if (!grown) {
+            return;
+        }
+        cs->watches = grown;
+        grown[cs->watch_count++] = (struct consort_watch){ address, size, access };
+    } else {
+        for (i = 0; i < cs->watch_count; i++) {
+            struct consort_watch *w = &cs->watches[i];
+
+            if (w->address == address && w->size == size && w->access == access) {
+                *w = cs->watches[--cs->watch_count];
+                break;
+            }
+        }
+    }
+    cs->target->flush_memory(uc);
+}

@@ -1,0 +1,431 @@
+/* The Arm targets' registers and exceptions; part of unicorn_arm.c and unicorn_aarch64.c. */
+
+#include "consort/consort_priv.h"
+#include "exec/exec-all.h"
+#include "internals.h"
+
+static CPUARMState *consort_env(struct uc_struct *uc)
+{
+    return &ARM_CPU(uc->cpu)->env;
+}
+
+/* M-profile: MSP or PSP is in R13, the other one beside it. */
+static uint32_t *consort_stack(CPUARMState *env, bool process)
+{
+    return v7m_using_psp(env) == process ? &env->regs[13] : &env->v7m.other_sp;
+}
+
+static void consort_write_control(CPUARMState *env, uint32_t value)
+{
+    bool used_psp = v7m_using_psp(env);
+
+    env->v7m.control[M_REG_NS] = value & (R_V7M_CONTROL_NPRIV_MASK | R_V7M_CONTROL_SPSEL_MASK);
+    /* QEMU keeps FPCA in the secure bank, where there is only one. */
+    env->v7m.control[M_REG_S] = value & R_V7M_CONTROL_FPCA_MASK;
+    if (used_psp != v7m_using_psp(env)) {
+        uint32_t other = env->v7m.other_sp;
+
+        env->v7m.other_sp = env->regs[13];
+        env->regs[13] = other;
+    }
+}
+
+/* FPCCR.S decides which bank QEMU looks at; without the Security Extension it is the non-secure one. */
+static void consort_write_fpccr(CPUARMState *env, uint32_t value)
+{
+    env->v7m.fpccr[M_REG_NS] = value & ~R_V7M_FPCCR_S_MASK;
+    env->v7m.fpccr[M_REG_S] = value & ~R_V7M_FPCCR_S_MASK;
+}
+
+static uint32_t *consort_region(struct uc_struct *uc, uint32_t index, bool attributes)
+{
+    ARMCPU *cpu = ARM_CPU(uc->cpu);
+    CPUARMState *env = &cpu->env;
+
+    if (index >= cpu->pmsav7_dregion) {
+        return NULL;
+    }
+    if (arm_feature(env, ARM_FEATURE_V8)) {
+        return attributes ? &env->pmsav8.rlar[M_REG_NS][index] : &env->pmsav8.rbar[M_REG_NS][index];
+    }
+    return attributes ? &env->pmsav7.drsr[index] : &env->pmsav7.drbar[index];
+}
+
+static uint64_t consort_m_read(struct uc_struct *uc, uint32_t reg)
+{
+    CPUARMState *env = consort_env(uc);
+    struct consort_state *cs = uc->consort;
+    uint32_t *region;
+
+    switch (reg) {
+    case CONSORT_REG_XPSR:
+        return xpsr_read(env);
+    case CONSORT_REG_MSP:
+        return *consort_stack(env, false);
+    case CONSORT_REG_PSP:
+        return *consort_stack(env, true);
+    case CONSORT_REG_PRIMASK:
+        return env->v7m.primask[M_REG_NS];
+    case CONSORT_REG_BASEPRI:
+        return env->v7m.basepri[M_REG_NS];
+    case CONSORT_REG_FAULTMASK:
+        return env->v7m.faultmask[M_REG_NS];
+    case CONSORT_REG_CONTROL:
+        return env->v7m.control[M_REG_NS] | (env->v7m.control[M_REG_S] & R_V7M_CONTROL_FPCA_MASK);
+    case CONSORT_REG_IPSR:
+        return env->v7m.exception;
+    case CONSORT_REG_CPACR:
+        return env->v7m.cpacr[M_REG_NS];
+    case CONSORT_REG_FPCCR:
+        return env->v7m.fpccr[M_REG_NS];
+    case CONSORT_REG_FPCAR:
+        return env->v7m.fpcar[M_REG_NS];
+    case CONSORT_REG_FPDSCR:
+        return env->v7m.fpdscr[M_REG_NS];
+    case CONSORT_REG_MPU_CTRL:
+        return env->v7m.mpu_ctrl[M_REG_NS];
+    case CONSORT_REG_MPU_MAIR0:
+        return env->pmsav8.mair0[M_REG_NS];
+    case CONSORT_REG_MPU_MAIR1:
+        return env->pmsav8.mair1[M_REG_NS];
+    case CONSORT_REG_MPU_REGIONS:
+        return ARM_CPU(uc->cpu)->pmsav7_dregion;
+    case CONSORT_REG_CCR:
+        return cs->ccr;
+    case CONSORT_REG_NEGATIVE_PRIORITY:
+        return cs->negative_priority;
+    case CONSORT_REG_MSPLIM:
+        return env->v7m.msplim[M_REG_NS];
+    case CONSORT_REG_PSPLIM:
+        return env->v7m.psplim[M_REG_NS];
+    }
+    if (reg >= CONSORT_REG_MPU_RBAR0 && reg < CONSORT_REG_MPU_RASR0) {
+        region = consort_region(uc, reg - CONSORT_REG_MPU_RBAR0, false);
+        return region ? *region : 0;
+    }
+    if (reg >= CONSORT_REG_MPU_RASR0 && reg < CONSORT_REG_MPU_RASR0 + 16) {
+        region = consort_region(uc, reg - CONSORT_REG_MPU_RASR0, true);
+        if (!region) {
+            return 0;
+        }
+        if (arm_feature(env, ARM_FEATURE_V8)) {
+            return *region;
+        }
+        return *region | env->pmsav7.dracr[reg - CONSORT_REG_MPU_RASR0] << 16;
+    }
+    return 0;
+}
+
+static void consort_m_write(struct uc_struct *uc, uint32_t reg, uint32_t value)
+{
+    CPUARMState *env = consort_env(uc);
+    struct consort_state *cs = uc->consort;
+    bool main = arm_feature(env, ARM_FEATURE_M_MAIN);
+    bool v8 = arm_feature(env, ARM_FEATURE_V8);
+    uint32_t *region;
+
+    switch (reg) {
+    case CONSORT_REG_XPSR:
+        xpsr_write(env, value, 0xffffffff);
+        return;
+    case CONSORT_REG_MSP:
+        *consort_stack(env, false) = value & ~3;
+        return;
+    case CONSORT_REG_PSP:
+        *consort_stack(env, true) = value & ~3;
+        return;
+    case CONSORT_REG_PRIMASK:
+        env->v7m.primask[M_REG_NS] = value & 1;
+        return;
+    case CONSORT_REG_BASEPRI:
+        env->v7m.basepri[M_REG_NS] = main ? value & 0xff : 0;
+        return;
+    case CONSORT_REG_FAULTMASK:
+        env->v7m.faultmask[M_REG_NS] = main ? value & 1 : 0;
+        return;
+    case CONSORT_REG_CONTROL:
+        consort_write_control(env, value);
+        return;
+    case CONSORT_REG_IPSR:
+        write_v7m_exception(env, value & XPSR_EXCP);
+        return;
+    case CONSORT_REG_CPACR:
+        env->v7m.cpacr[M_REG_NS] = value;
+        return;
+    case CONSORT_REG_FPCCR:
+        consort_write_fpccr(env, value);
+        return;
+    case CONSORT_REG_FPCAR:
+        env->v7m.fpcar[M_REG_NS] = value & ~7;
+        return;
+    case CONSORT_REG_FPDSCR:
+        env->v7m.fpdscr[M_REG_NS] = value & 0x07c00000;
+        return;
+    case CONSORT_REG_MPU_CTRL:
+        env->v7m.mpu_ctrl[M_REG_NS] = ARM_CPU(uc->cpu)->pmsav7_dregion ? value & 7 : 0;
+        consort_flush_memory(uc);
+        return;
+    case CONSORT_REG_MPU_MAIR0:
+        env->pmsav8.mair0[M_REG_NS] = value;
+        return;
+    case CONSORT_REG_MPU_MAIR1:
+        env->pmsav8.mair1[M_REG_NS] = value;
+        return;
+    case CONSORT_REG_CCR: {
+        bool divide = main && (value & R_V7M_CCR_DIV_0_TRP_MASK);
+        bool unaligned = main && (value & R_V7M_CCR_UNALIGN_TRP_MASK);
+
+        cs->ccr = value;
+        env->v7m.ccr[M_REG_NS] = value;
+        if (divide != cs->trap_divide_by_zero || unaligned != cs->trap_unaligned) {
+            cs->trap_divide_by_zero = divide;
+            cs->trap_unaligned = unaligned;
+            cs->flush_code_later = true;
+        }
+        return;
+    }
+    case CONSORT_REG_NEGATIVE_PRIORITY:
+        cs->negative_priority = value & 1;
+        return;
+    case CONSORT_REG_MSPLIM:
+        env->v7m.msplim[M_REG_NS] = v8 ? value & ~7 : 0;
+        return;
+    case CONSORT_REG_PSPLIM:
+        env->v7m.psplim[M_REG_NS] = v8 ? value & ~7 : 0;
+        return;
+    }
+    if (reg >= CONSORT_REG_MPU_RBAR0 && reg < CONSORT_REG_MPU_RASR0) {
+        region = consort_region(uc, reg - CONSORT_REG_MPU_RBAR0, false);
+        if (region) {
+            *region = v8 ? value : value & ~0x1f;
+            consort_flush_memory(uc);
+        }
+    } else if (reg >= CONSORT_REG_MPU_RASR0 && reg < CONSORT_REG_MPU_RASR0 + 16) {
+        region = consort_region(uc, reg - CONSORT_REG_MPU_RASR0, true);
+        if (region) {
+            *region = v8 ? value : value & 0xff3f;
+            if (!v8) {
+                env->pmsav7.dracr[reg - CONSORT_REG_MPU_RASR0] = (value >> 16) & 0x173f;
+            }
+            consort_flush_memory(uc);
+        }
+    }
+}
+
+static uint64_t consort_arm_read(struct uc_struct *uc, uint32_t reg)
+{
+    CPUARMState *env = consort_env(uc);
+
+    if (reg < 16) {
+        return env->regs[reg];
+    }
+    switch (reg) {
+    case CONSORT_REG_FPSCR:
+        return vfp_get_fpscr(env);
+    case CONSORT_REG_EXCLUSIVE_ADDRESS:
+        return env->exclusive_addr;
+    case CONSORT_REG_EXCLUSIVE_VALUE:
+        return env->exclusive_val;
+    }
+    if (reg >= CONSORT_REG_S0 && reg < CONSORT_REG_S0 + 32) {
+        uint64_t pair = *aa32_vfp_dreg(env, (reg - CONSORT_REG_S0) / 2);
+
+        return (uint32_t)(reg & 1 ? pair >> 32 : pair);
+    }
+    if (reg >= CONSORT_REG_D0 && reg < CONSORT_REG_D0 + 32) {
+        return *aa32_vfp_dreg(env, reg - CONSORT_REG_D0);
+    }
+    if (arm_feature(env, ARM_FEATURE_M)) {
+        return consort_m_read(uc, reg);
+    }
+    return 0;
+}
+
+static void consort_arm_write(struct uc_struct *uc, uint32_t reg, uint64_t value)
+{
+    CPUARMState *env = consort_env(uc);
+
+    uc->consort->stale_flags = true;
+    if (reg < 16) {
+        if (reg == CONSORT_REG_PC) {
+            value &= ~(uint64_t)1;
+        } else if (reg == CONSORT_REG_SP && arm_feature(env, ARM_FEATURE_M)) {
+            value &= ~(uint64_t)3;
+        }
+        env->regs[reg] = value;
+        return;
+    }
+    switch (reg) {
+    case CONSORT_REG_FPSCR:
+        vfp_set_fpscr(env, value);
+        return;
+    case CONSORT_REG_EXCLUSIVE_ADDRESS:
+        env->exclusive_addr = value;
+        return;
+    case CONSORT_REG_EXCLUSIVE_VALUE:
+        env->exclusive_val = value;
+        return;
+    }
+    if (reg >= CONSORT_REG_S0 && reg < CONSORT_REG_S0 + 32) {
+        uint64_t *pair = aa32_vfp_dreg(env, (reg - CONSORT_REG_S0) / 2);
+
+        *pair = reg & 1 ? (*pair & 0xffffffff) | value << 32 : (*pair & ~0xffffffffull) | (uint32_t)value;
+    } else if (reg >= CONSORT_REG_D0 && reg < CONSORT_REG_D0 + 32) {
+        *aa32_vfp_dreg(env, reg - CONSORT_REG_D0) = value;
+    } else if (arm_feature(env, ARM_FEATURE_M)) {
+        consort_m_write(uc, reg, value);
+    }
+}
+
+static void consort_arm_sync(struct uc_struct *uc)
+{
+    arm_rebuild_hflags(consort_env(uc));
+}
+
+static uint64_t consort_arm_pc(struct uc_struct *uc)
+{
+    CPUARMState *env = consort_env(uc);
+
+    return is_a64(env) ? env->pc : env->regs[15];
+}
+
+static bool consort_arm_describe(struct uc_struct *uc, int number, struct consort_exit *exit)
+{
+    CPUARMState *env = consort_env(uc);
+
+    exit->stop = CONSORT_STOP_EXCEPTION;
+    exit->exception = CONSORT_EXCEPTION_OTHER;
+    exit->number = number;
+    exit->syndrome = env->exception.syndrome;
+    exit->address = env->exception.vaddress;
+    switch (number) {
+    case EXCP_HLT:
+        exit->stop = CONSORT_STOP_WFI;
+        return false;
+    case EXCP_CONSORT_WFE:
+        exit->stop = CONSORT_STOP_WFE;
+        return false;
+    case EXCP_CONSORT_SEV:
+        exit->stop = CONSORT_STOP_SEV;
+        return false;
+    case EXCP_YIELD:
+        exit->stop = CONSORT_STOP_YIELD;
+        return false;
+    case EXCP_DEBUG:
+        exit->stop = CONSORT_STOP_BREAKPOINT;
+        return false;
+    case EXCP_SWI:
+        exit->exception = CONSORT_EXCEPTION_SVC;
+        exit->syndrome &= 0xffff;
+        return false;
+    case EXCP_BKPT:
+        exit->exception = CONSORT_EXCEPTION_BKPT;
+        exit->syndrome &= 0xffff;
+        return true;
+    case EXCP_EXCEPTION_EXIT:
+        exit->exception = CONSORT_EXCEPTION_RETURN;
+        exit->syndrome = env->regs[15] | env->thumb;
+        return false;
+    case EXCP_UDEF:
+        exit->exception = CONSORT_EXCEPTION_UNDEFINED;
+        return true;
+    case EXCP_NOCP:
+        exit->exception = CONSORT_EXCEPTION_NO_COPROCESSOR;
+        return true;
+    case EXCP_INVSTATE:
+        exit->exception = CONSORT_EXCEPTION_INVALID_STATE;
+        return true;
+    case EXCP_LAZYFP:
+        exit->exception = CONSORT_EXCEPTION_LAZY_STACKING;
+        return true;
+    case EXCP_CONSORT_DIVIDE:
+        exit->exception = CONSORT_EXCEPTION_DIVIDE_BY_ZERO;
+        return true;
+    case EXCP_STKOF:
+        exit->exception = CONSORT_EXCEPTION_STACK_OVERFLOW;
+        return true;
+    case EXCP_PREFETCH_ABORT:
+    case EXCP_DATA_ABORT:
+        if (!arm_feature(env, ARM_FEATURE_M)) {
+            return false;
+        }
+        exit->exception = CONSORT_EXCEPTION_FAULT;
+        if (number == EXCP_PREFETCH_ABORT) {
+            exit->access = CONSORT_ACCESS_FETCH;
+        } else {
+            exit->access = env->exception.fsr & (1 << 11) ? CONSORT_ACCESS_WRITE : CONSORT_ACCESS_READ;
+        }
+        switch (env->exception.fsr & 0xf) {
+        case 0x8:
+            exit->fault = CONSORT_FAULT_BUS;
+            break;
+        case 0x1:
+            exit->fault = CONSORT_FAULT_UNALIGNED;
+            break;
+        default:
+            exit->fault = CONSORT_FAULT_PROTECTION;
+            break;
+        }
+        return false;
+    }
+    return false;
+}
+
+/* Gives an M-profile core its state without the Security Extension. */
+static void consort_arm_reset(struct uc_struct *uc)
+{
+    CPUARMState *env = consort_env(uc);
+
+    uc->consort->ccr = 0;
+    uc->consort->negative_priority = false;
+    uc->consort->trap_divide_by_zero = false;
+    uc->consort->trap_unaligned = false;
+    uc->consort->flush_code_later = true;
+    cpu_reset(uc->cpu);
+    if (arm_feature(env, ARM_FEATURE_M)) {
+        /* QEMU read these from a vector table that the caller has yet to load. */
+        env->regs[13] = 0;
+        env->regs[15] = 0;
+        env->thumb = 1;
+        if (cpu_isar_feature(aa32_vfp_simd, ARM_CPU(uc->cpu))) {
+            consort_write_fpccr(env, R_V7M_FPCCR_ASPEN_MASK | R_V7M_FPCCR_LSPEN_MASK);
+        }
+        /* v6-M and v7-M reset it to -1 and QEMU clears it by address 0. */
+        env->v7m.ccr[M_REG_S] = env->v7m.ccr[M_REG_NS];
+        uc->consort->ccr = env->v7m.ccr[M_REG_NS];
+    }
+    arm_rebuild_hflags(env);
+}
+
+static void consort_arm_open(struct uc_struct *uc, uint32_t mpu_regions)
+{
+    ARMCPU *cpu = ARM_CPU(uc->cpu);
+    CPUARMState *env = &cpu->env;
+
+    uc->consort->left = &cpu_neg(uc->cpu)->consort_left;
+    if (arm_feature(env, ARM_FEATURE_M)) {
+        env->features &= ~(1ull << ARM_FEATURE_M_SECURITY);
+        if (mpu_regions < cpu->pmsav7_dregion) {
+            cpu->pmsav7_dregion = mpu_regions;
+        }
+    }
+    consort_arm_reset(uc);
+}
+
+static const struct consort_target consort_arm_target = {
+    .open = consort_arm_open,
+    .reset = consort_arm_reset,
+    .run = consort_target_run,
+    .reg_read = consort_arm_read,
+    .reg_write = consort_arm_write,
+    .sync = consort_arm_sync,
+    .pc = consort_arm_pc,
+    .describe = consort_arm_describe,
+    .map_alias = consort_target_map_alias,
+    .memory = consort_target_memory,
+    .written = consort_target_written,
+    .flush_memory = consort_flush_memory,
+    .flush_code = consort_flush_code,
+    .breakpoint = consort_target_breakpoint,
+    .access_pc = consort_access_pc,
+};

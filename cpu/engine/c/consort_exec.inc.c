@@ -1,0 +1,160 @@
+/* The run loop with an exact budget; part of cpu-exec.c.
+ *
+ * Every block's head subtracts the block's length from `consort_left` and leaves when the result is negative. When
+ * fewer instructions are left than the next block has, a shorter block is translated for that length (and cached
+ * like any other). Nothing else counts, so the stop is exact and a chain of blocks runs without coming back here. */
+
+#define CONSORT_CHUNK 0x40000000
+
+static TranslationBlock *consort_find(CPUState *cpu, uint32_t cflags)
+{
+    CPUArchState *env = (CPUArchState *)cpu->env_ptr;
+    TranslationBlock *tb;
+    target_ulong cs_base, pc;
+    uint32_t flags;
+
+    tb = tb_lookup__cpu_state(cpu, &pc, &cs_base, &flags, cflags);
+    if (tb == NULL) {
+        mmap_lock();
+        tb = tb_gen_code(cpu, pc, cs_base, flags, cflags);
+        mmap_unlock();
+        /* A block outside the cache is used once: its memory protection must be asked each time. */
+        if (!(tb_cflags(tb) & CF_NOCACHE)) {
+            cpu->tb_jmp_cache[tb_jmp_cache_hash_func(env->uc, pc)] = tb;
+        }
+    }
+    return tb;
+}
+
+/* Takes stock between blocks; false ends the run. */
+static bool consort_go_on(CPUState *cpu)
+{
+    struct uc_struct *uc = cpu->uc;
+    struct consort_state *cs = uc->consort;
+
+    consort_unkick(cs);
+    if (cpu->exception_index >= 0) {
+        int number = cpu->exception_index;
+
+        cpu->exception_index = -1;
+        if (number != EXCP_INTERRUPT) {
+            if (cs->stop == CONSORT_STOP_NONE || number < EXCP_INTERRUPT) {
+                /* The instruction that raises an exception at translation time was counted with its block. */
+                if (cs->target->describe(uc, number, &cs->exit) && !cs->restored) {
+                    ++*cs->left;
+                }
+                cs->stop = cs->exit.stop;
+            }
+        }
+    }
+    cs->restored = false;
+    if (cs->flush_code_later) {
+        cs->flush_code_later = false;
+        tb_flush(cpu);
+    }
+    if (cs->stale_flags) {
+        cs->stale_flags = false;
+        cs->target->sync(uc);
+    }
+    if (cs->stop != CONSORT_STOP_NONE) {
+        return false;
+    }
+    if (*cs->left == 0) {
+        uint64_t more = cs->budget - cs->granted;
+
+        if (more == 0) {
+            cs->stop = CONSORT_STOP_BUDGET;
+            return false;
+        }
+        *cs->left = more < CONSORT_CHUNK ? more : CONSORT_CHUNK;
+        cs->granted += *cs->left;
+    }
+    return true;
+}
+
+void consort_target_run(struct uc_struct *uc)
+{
+    CPUState *cpu = uc->cpu;
+    struct consort_state *cs = uc->consort;
+
+    cpu->exception_index = -1;
+    cpu->halted = 0;
+    cpu->exit_request = 0;
+    uc->nested_level = 1;
+    tb_exec_lock(uc);
+
+    /* Exceptions, and blocks that must be left in their middle, come back here. */
+    sigsetjmp(uc->jmp_bufs[0], 0);
+
+    for (;;) {
+        TranslationBlock *last = NULL;
+        int last_exit = 0;
+
+        cpu = uc->cpu;
+        cs = uc->consort;
+        if (!consort_go_on(cpu)) {
+            break;
+        }
+        for (;;) {
+            uint32_t cflags = curr_cflags();
+            TranslationBlock *tb;
+            uintptr_t ret;
+
+            if (unlikely(cs->pass_breakpoint)) {
+                cflags |= CF_CONSORT_PASS;
+                last = NULL;
+            }
+            if (unlikely(cs->one_instruction)) {
+                cflags |= 1;
+                last = NULL;
+            }
+            tb = consort_find(cpu, cflags);
+            if (unlikely((int32_t)tb->consort_cost > *cs->left)) {
+                tb = consort_find(cpu, (cflags & ~CF_COUNT_MASK) | *cs->left);
+                last = NULL;
+            }
+            cs->one_instruction = false;
+            cs->pass_breakpoint = false;
+            /* A jump to a block that spans two pages, or that is used once, cannot be made direct. */
+            if (last && tb->page_addr[1] == -1 && !(tb_cflags(tb) & CF_NOCACHE) &&
+                !(tb_cflags(last) & CF_NOCACHE)) {
+                tb_exec_unlock(uc);
+                tb_add_jump(last, last_exit, tb);
+                tb_exec_lock(uc);
+            }
+
+            ret = tcg_qemu_tb_exec(((CPUArchState *)cpu->env_ptr), tb->tc.ptr);
+            last = (TranslationBlock *)(ret & ~TB_EXIT_MASK);
+            last_exit = ret & TB_EXIT_MASK;
+            if (unlikely(last_exit == TB_EXIT_REQUESTED)) {
+                /* This block's head left: it did not start. */
+                CPUClass *cc = CPU_GET_CLASS(cpu);
+
+                if (cc->synchronize_from_tb) {
+                    cc->synchronize_from_tb(cpu, last);
+                } else {
+                    cc->set_pc(cpu, last->pc);
+                }
+                if (!cs->kicked) {
+                    *cs->left += last->consort_cost;
+                }
+                last = NULL;
+                break;
+            }
+            if (unlikely(cs->kicked || *cs->left == 0)) {
+                break;
+            }
+        }
+    }
+    tb_exec_unlock(uc);
+    uc->nested_level = 0;
+}
+
+void consort_target_breakpoint(struct uc_struct *uc, uint64_t address, bool on)
+{
+    if (on) {
+        cpu_breakpoint_insert(uc->cpu, address, BP_GDB, NULL);
+    } else {
+        cpu_breakpoint_remove(uc->cpu, address, BP_GDB);
+    }
+}

@@ -1,0 +1,202 @@
+/* What the patched files of QEMU share: the state behind `uc->consort` and the functions that each target builds. */
+#ifndef CONSORT_PRIV_H
+#define CONSORT_PRIV_H
+
+#include "consort/consort.h"
+#include "glib_compat.h"
+
+struct TCGLabel;
+struct TCGOp;
+struct TranslationBlock;
+
+#define CONSORT_IO_SLOTS 256
+
+struct consort_watch {
+    uint64_t address;
+    uint64_t size;
+    uint32_t access;
+};
+
+/* A target's functions: QEMU's files are built once per target, uc.c once. */
+struct consort_target {
+    void (*open)(struct uc_struct *uc, uint32_t mpu_regions);
+    void (*reset)(struct uc_struct *uc);
+    void (*run)(struct uc_struct *uc);
+    uint64_t (*reg_read)(struct uc_struct *uc, uint32_t reg);
+    void (*reg_write)(struct uc_struct *uc, uint32_t reg, uint64_t value);
+    /* Rebuilds what the translator caches of the registers. */
+    void (*sync)(struct uc_struct *uc);
+    uint64_t (*pc)(struct uc_struct *uc);
+    /* Fills in what an exception is; returns true when its instruction was not executed. */
+    bool (*describe)(struct uc_struct *uc, int number, struct consort_exit *exit);
+    MemoryRegion *(*map_alias)(struct uc_struct *uc, uint64_t base, uint64_t size, MemoryRegion *target,
+                               uint64_t offset);
+    uint8_t *(*memory)(struct uc_struct *uc, uint64_t address, uint64_t *length, uint64_t *ram_address);
+    void (*written)(struct uc_struct *uc, uint64_t ram_address, uint64_t length);
+    void (*flush_memory)(struct uc_struct *uc);
+    void (*flush_code)(struct uc_struct *uc);
+    void (*breakpoint)(struct uc_struct *uc, uint64_t address, bool on);
+    uint64_t (*access_pc)(struct uc_struct *uc, uintptr_t retaddr);
+};
+
+struct consort_state {
+    const struct consort_target *target;
+    /* The counter in the core's state that every block's head decrements. */
+    int32_t *left;
+
+    /* Of the running run. */
+    const struct consort_io *io;
+    bool running;
+    /* Instructions the run may execute, and how many of them the counter was given so far. */
+    uint64_t budget;
+    uint64_t granted;
+    /* While kicked the counter is -1, so that the next block's head leaves; the real value is here. */
+    bool kicked;
+    int32_t kicked_left;
+    /* The kick asks for the hidden flags to be rebuilt. */
+    bool stale_flags;
+    /* Leave when the current instruction is complete, with this reason. */
+    uint32_t stop;
+    struct consort_exit exit;
+    /* An exception restored the state to its instruction: the count is already right. */
+    bool restored;
+    /* A breakpoint was asked for at the address where the run starts. */
+    bool pass_breakpoint;
+    /* The next block executes one instruction (it modifies itself). */
+    bool one_instruction;
+    /* Where in the translated code the current I/O access comes from. */
+    uintptr_t io_retaddr;
+
+    /* Options that the translator reads; changing one flushes the translations. */
+    bool trap_divide_by_zero;
+    bool trap_unaligned;
+
+    bool watch_unmask;
+    bool negative_priority;
+    uint32_t ccr;
+    bool flush_code_later;
+
+    /* Addresses of instructions seen to reach a device. */
+    GHashTable *io_pcs;
+    /* Return addresses into translated code known to belong to the last instruction of their block. */
+    uintptr_t io_last[CONSORT_IO_SLOTS];
+
+    struct consort_watch *watches;
+    size_t watch_count;
+
+    /* One byte per page of RAM address space; NULL until consort_clean. */
+    uint8_t *dirty;
+    size_t dirty_pages;
+
+    /* Of the block being translated: its current instruction must be its last. */
+    bool ends_block;
+    struct TCGLabel *exit_label;
+    struct TCGOp *cost_op;
+};
+
+static inline int32_t consort_left(const struct consort_state *cs)
+{
+    return cs->kicked ? cs->kicked_left : *cs->left;
+}
+
+/* Makes the next block's head return to the run loop. */
+static inline void consort_kick(struct consort_state *cs)
+{
+    if (!cs->kicked) {
+        cs->kicked = true;
+        cs->kicked_left = *cs->left;
+        *cs->left = -1;
+    }
+}
+
+static inline void consort_unkick(struct consort_state *cs)
+{
+    if (cs->kicked) {
+        cs->kicked = false;
+        *cs->left = cs->kicked_left;
+    }
+}
+
+/* Called when the state is restored to an instruction in a block's middle. */
+static inline void consort_give_back(struct consort_state *cs, int32_t count)
+{
+    if (cs->kicked) {
+        cs->kicked_left += count;
+    } else {
+        *cs->left += count;
+    }
+    cs->restored = true;
+}
+
+/* Ends the run after the current instruction, which must be the last of its block. */
+static inline void consort_leave(struct consort_state *cs, uint32_t stop)
+{
+    if (cs->running && cs->stop == CONSORT_STOP_NONE) {
+        cs->stop = stop;
+        consort_kick(cs);
+    }
+}
+
+static inline bool consort_is_io_pc(const struct consort_state *cs, uint64_t pc)
+{
+    return cs->io_pcs && g_hash_table_lookup(cs->io_pcs, (gpointer)(uintptr_t)(pc + 1)) != NULL;
+}
+
+static inline void consort_forget_code(struct consort_state *cs)
+{
+    memset(cs->io_last, 0, sizeof(cs->io_last));
+}
+
+/* The QEMU watch flags of a range: 1 for reads, 2 for writes. */
+static inline int consort_watches(const struct consort_state *cs, uint64_t address, uint64_t size)
+{
+    int flags = 0;
+    size_t i;
+
+    for (i = 0; i < cs->watch_count; i++) {
+        const struct consort_watch *w = &cs->watches[i];
+
+        if (address <= w->address + (w->size - 1) && w->address <= address + (size - 1)) {
+            flags |= w->access == CONSORT_ACCESS_WRITE ? 2 : 1;
+        }
+    }
+    return flags;
+}
+
+#ifdef UNICORN_ARCH_POSTFIX
+#define CONSORT_GLUE2(a, b) a##b
+#define CONSORT_GLUE(a, b) CONSORT_GLUE2(a, b)
+#define CONSORT_NAME(name) CONSORT_GLUE(name, UNICORN_ARCH_POSTFIX)
+#define consort_target_run CONSORT_NAME(consort_target_run)
+#define consort_access_pc CONSORT_NAME(consort_access_pc)
+#define consort_protect_page CONSORT_NAME(consort_protect_page)
+#define consort_page_is_clean CONSORT_NAME(consort_page_is_clean)
+#define consort_page_has_code CONSORT_NAME(consort_page_has_code)
+#define consort_invalidate CONSORT_NAME(consort_invalidate)
+#define consort_end_block_here CONSORT_NAME(consort_end_block_here)
+#define consort_target_map_alias CONSORT_NAME(consort_target_map_alias)
+#define consort_target_memory CONSORT_NAME(consort_target_memory)
+#define consort_target_written CONSORT_NAME(consort_target_written)
+#define consort_flush_memory CONSORT_NAME(consort_flush_memory)
+#define consort_flush_code CONSORT_NAME(consort_flush_code)
+#define consort_target_breakpoint CONSORT_NAME(consort_target_breakpoint)
+#define consort_reset_dirty CONSORT_NAME(consort_reset_dirty)
+
+void consort_target_run(struct uc_struct *uc);
+uint64_t consort_access_pc(struct uc_struct *uc, uintptr_t retaddr);
+void consort_protect_page(struct uc_struct *uc, uint64_t ram_address);
+bool consort_page_is_clean(struct uc_struct *uc, uint64_t ram_address);
+bool consort_page_has_code(struct uc_struct *uc, uint64_t ram_address);
+void consort_invalidate(struct uc_struct *uc, uint64_t ram_address, uint32_t size, uintptr_t retaddr);
+void consort_end_block_here(struct uc_struct *uc, uintptr_t retaddr);
+MemoryRegion *consort_target_map_alias(struct uc_struct *uc, uint64_t base, uint64_t size, MemoryRegion *target,
+                                       uint64_t offset);
+uint8_t *consort_target_memory(struct uc_struct *uc, uint64_t address, uint64_t *length, uint64_t *ram_address);
+void consort_target_written(struct uc_struct *uc, uint64_t ram_address, uint64_t length);
+void consort_flush_memory(struct uc_struct *uc);
+void consort_flush_code(struct uc_struct *uc);
+void consort_target_breakpoint(struct uc_struct *uc, uint64_t address, bool on);
+void consort_reset_dirty(struct uc_struct *uc, uintptr_t host, uintptr_t length);
+#endif
+
+#endif
