@@ -296,17 +296,9 @@ static void TestReceive(void)
     CheckEqual("rxdoff 2: the frame starts in the upper half", first >> 16, Word(g_frame) & 0xFFFFu);
     CheckEqual("rxdoff 2: the length stays", LAN_RX_STS_LENGTH(status), 68);
     CheckEqual("rxdoff 2: the offset takes room", used, 72);
-    LAN_RX_DP_CTRL = LAN_RX_DP_FFWD;
-    CheckTrue("fast forward ends", Wait(&LAN_RX_DP_CTRL, LAN_RX_DP_FFWD, 0));
-    /* QEMU 7.2 does not forward a frame that was begun. */
-    CheckEqual("fast forward takes the rest", LAN_RX_FIFO_INF & 0xFFFFu, 0);
     LAN_RX_CFG = LAN_RX_CFG_RX_DUMP;
     (void)Wait(&LAN_RX_CFG, LAN_RX_CFG_RX_DUMP, 0);
     LAN_RX_CFG = 0;
-    (void)Loop(g_mac, 64);
-    LAN_RX_DP_CTRL = LAN_RX_DP_FFWD;
-    (void)Wait(&LAN_RX_DP_CTRL, LAN_RX_DP_FFWD, 0);
-    CheckEqual("fast forward takes a whole frame", LAN_RX_FIFO_INF, 0);
 
     /* Two buffers, the second one starting two bytes into its first word (3.12.2). */
     FillFrame(g_mac, 64);
@@ -350,6 +342,20 @@ static void TestReceive(void)
     CheckTrue("a received frame interrupts", g_interrupts != 0 && (g_status & LAN_INT_RSFL) != 0);
     LAN_INT_EN = 0;
     NvicDisable(IRQ_ETHERNET);
+
+    /* QEMU 7.2 moves the read pointer but leaves the data counted as used. */
+    status = Loop(g_mac, 64);
+    LAN_RX_DP_CTRL = LAN_RX_DP_FFWD;
+    CheckTrue("fast forward ends", Wait(&LAN_RX_DP_CTRL, LAN_RX_DP_FFWD, 0));
+    CheckEqual("fast forward takes a whole frame", LAN_RX_FIFO_INF, 0);
+    LAN_RX_CFG = LAN_RX_CFG_RX_DUMP;
+    (void)Wait(&LAN_RX_CFG, LAN_RX_CFG_RX_DUMP, 0);
+    LAN_RX_CFG = 0;
+    (void)Loop(g_mac, 64);
+    (void)LAN_RX_DATA_FIFO;
+    LAN_RX_DP_CTRL = LAN_RX_DP_FFWD;
+    (void)Wait(&LAN_RX_DP_CTRL, LAN_RX_DP_FFWD, 0);
+    CheckEqual("fast forward takes the rest", LAN_RX_FIFO_INF & 0xFFFFu, 0);
     LanPhyWrite(PHY_BCR, 0);
 }
 
