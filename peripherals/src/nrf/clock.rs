@@ -36,7 +36,6 @@ const GPREGRET: u32 = 0x51C;
 const GPREGRET2: u32 = 0x520;
 const CTIV: u32 = 0x538;
 
-const RESETPIN: u32 = 1 << 0;
 const DOG: u32 = 1 << 1;
 const SREQ: u32 = 1 << 2;
 const OFF: u32 = 1 << 16;
@@ -464,7 +463,7 @@ mod tests {
         rig.input(0, false);
         rig.with(|clock, cx| clock.reset(cx));
         assert_eq!(rig.read(RESETREAS), SREQ | DOG);
-        rig.write(RESETREAS, SREQ | RESETPIN);
+        rig.write(RESETREAS, SREQ | 1);
         assert_eq!(rig.read(RESETREAS), DOG);
     }
 }

@@ -418,6 +418,9 @@ mod tests {
             rig.with(|gpio, cx| gpio.bus_event(addr, cx));
             rig.lines[5]
         };
-        assert_eq!([take(Some(true)), take(Some(false)), take(Some(true)), take(None)], [true, false, true, false]);
+        assert_eq!(
+            [take(Some(true)), take(Some(false)), take(Some(true)), take(None)],
+            [true, false, true, false]
+        );
     }
 }

@@ -5,8 +5,8 @@ pub mod block;
 mod clock;
 mod gpio;
 mod gpiote;
-mod timer;
 mod rtc;
+mod timer;
 
 use block::Block;
 use consort_core::component::ModelEntry;

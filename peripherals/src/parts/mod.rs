@@ -1,0 +1,1 @@
+//! Off-chip parts.
