@@ -15,14 +15,19 @@ pub mod arm;
 pub mod block;
 pub mod count;
 pub mod generic;
+pub mod nrf;
+pub mod parts;
 
 use consort_core::component::ModelEntry;
 
 /// Every model a board file can name, sorted by kind.
 pub fn models() -> &'static [ModelEntry] {
     static MODELS: &[ModelEntry] = &[
+        ModelEntry::peripheral::<arm::CmsdkDualtimer>(),
+        ModelEntry::peripheral::<arm::CmsdkGpio>(),
         ModelEntry::peripheral::<arm::CmsdkTimer>(),
         ModelEntry::peripheral::<arm::CmsdkUart>(),
+        ModelEntry::peripheral::<arm::CmsdkWatchdog>(),
         ModelEntry::peripheral::<arm::Mps2Fpgaio>(),
         ModelEntry::peripheral::<arm::Mps2Scc>(),
         ModelEntry::peripheral::<generic::Unmodelled>(),

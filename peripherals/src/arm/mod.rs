@@ -1,11 +1,17 @@
 //! Arm's Cortex-M System Design Kit (CMSDK, DDI 0479), PrimeCells, and the MPS2 board's own blocks.
 
+mod cmsdk_dualtimer;
+mod cmsdk_gpio;
 mod cmsdk_timer;
 mod cmsdk_uart;
+mod cmsdk_watchdog;
 mod mps2_fpgaio;
 mod mps2_scc;
 
+pub use cmsdk_dualtimer::CmsdkDualtimer;
+pub use cmsdk_gpio::CmsdkGpio;
 pub use cmsdk_timer::CmsdkTimer;
 pub use cmsdk_uart::CmsdkUart;
+pub use cmsdk_watchdog::CmsdkWatchdog;
 pub use mps2_fpgaio::Mps2Fpgaio;
 pub use mps2_scc::Mps2Scc;
