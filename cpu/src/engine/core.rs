@@ -5,7 +5,9 @@ use std::ptr::NonNull;
 
 use unicorn_engine_sys as sys;
 
-use super::{Access, AccessKind, EngineError, Exception, Exit, FaultCause, Io, Isa, Options, Perms, Reg, Stop};
+use super::{
+    Access, AccessKind, EngineError, Exception, Exit, FaultCause, Io, Isa, Options, Perms, Reg, Stop,
+};
 
 /// A pointer to the C side's engine.
 ///
@@ -174,8 +176,8 @@ impl Core {
 
     pub fn watchpoint(self, address: u64, size: u64, access: AccessKind, on: bool) {
         let access = match access {
-            AccessKind::Write => sys::consort_access_CONSORT_ACCESS_WRITE,
-            AccessKind::Read | AccessKind::Fetch => sys::consort_access_CONSORT_ACCESS_READ,
+            AccessKind::Write => sys::CONSORT_ACCESS_WRITE,
+            AccessKind::Read | AccessKind::Fetch => sys::CONSORT_ACCESS_READ,
         };
         // SAFETY: the pointer is live.
         unsafe { sys::consort_watchpoint(self.0.as_ptr(), address, size, access, on) }
@@ -219,25 +221,25 @@ unsafe extern "C" fn write_callback(
 
 fn stop(exit: &sys::consort_exit) -> Stop {
     match exit.stop {
-        sys::consort_stop_CONSORT_STOP_REQUESTED => Stop::Requested,
-        sys::consort_stop_CONSORT_STOP_UNMASKED => Stop::Unmasked,
-        sys::consort_stop_CONSORT_STOP_WFI => Stop::Wfi,
-        sys::consort_stop_CONSORT_STOP_WFE => Stop::Wfe,
-        sys::consort_stop_CONSORT_STOP_SEV => Stop::Sev,
-        sys::consort_stop_CONSORT_STOP_YIELD => Stop::Yield,
-        sys::consort_stop_CONSORT_STOP_BREAKPOINT => Stop::Breakpoint,
-        sys::consort_stop_CONSORT_STOP_WATCHPOINT => {
+        sys::CONSORT_STOP_REQUESTED => Stop::Requested,
+        sys::CONSORT_STOP_UNMASKED => Stop::Unmasked,
+        sys::CONSORT_STOP_WFI => Stop::Wfi,
+        sys::CONSORT_STOP_WFE => Stop::Wfe,
+        sys::CONSORT_STOP_SEV => Stop::Sev,
+        sys::CONSORT_STOP_YIELD => Stop::Yield,
+        sys::CONSORT_STOP_BREAKPOINT => Stop::Breakpoint,
+        sys::CONSORT_STOP_WATCHPOINT => {
             Stop::Watchpoint { address: exit.address, size: exit.size as u8, access: access(exit) }
         }
-        sys::consort_stop_CONSORT_STOP_EXCEPTION => Stop::Exception(exception(exit)),
+        sys::CONSORT_STOP_EXCEPTION => Stop::Exception(exception(exit)),
         _ => Stop::Budget,
     }
 }
 
 fn access(exit: &sys::consort_exit) -> AccessKind {
     match exit.access {
-        sys::consort_access_CONSORT_ACCESS_WRITE => AccessKind::Write,
-        sys::consort_access_CONSORT_ACCESS_FETCH => AccessKind::Fetch,
+        sys::CONSORT_ACCESS_WRITE => AccessKind::Write,
+        sys::CONSORT_ACCESS_FETCH => AccessKind::Fetch,
         _ => AccessKind::Read,
     }
 }
@@ -245,26 +247,24 @@ fn access(exit: &sys::consort_exit) -> AccessKind {
 fn exception(exit: &sys::consort_exit) -> Exception {
     let immediate = exit.syndrome as u32;
     match exit.exception {
-        sys::consort_exception_CONSORT_EXCEPTION_SVC => Exception::Svc { number: immediate },
-        sys::consort_exception_CONSORT_EXCEPTION_BKPT => Exception::Bkpt { number: immediate },
-        sys::consort_exception_CONSORT_EXCEPTION_UNDEFINED => Exception::Undefined,
-        sys::consort_exception_CONSORT_EXCEPTION_NO_COPROCESSOR => Exception::NoCoprocessor,
-        sys::consort_exception_CONSORT_EXCEPTION_INVALID_STATE => Exception::InvalidState,
-        sys::consort_exception_CONSORT_EXCEPTION_RETURN => Exception::ExceptionReturn { value: immediate },
-        sys::consort_exception_CONSORT_EXCEPTION_LAZY_STACKING => Exception::LazyStacking,
-        sys::consort_exception_CONSORT_EXCEPTION_DIVIDE_BY_ZERO => Exception::DivideByZero,
-        sys::consort_exception_CONSORT_EXCEPTION_STACK_OVERFLOW => Exception::StackOverflow,
-        sys::consort_exception_CONSORT_EXCEPTION_FAULT => Exception::Fault {
+        sys::CONSORT_EXCEPTION_SVC => Exception::Svc { number: immediate },
+        sys::CONSORT_EXCEPTION_BKPT => Exception::Bkpt { number: immediate },
+        sys::CONSORT_EXCEPTION_UNDEFINED => Exception::Undefined,
+        sys::CONSORT_EXCEPTION_NO_COPROCESSOR => Exception::NoCoprocessor,
+        sys::CONSORT_EXCEPTION_INVALID_STATE => Exception::InvalidState,
+        sys::CONSORT_EXCEPTION_RETURN => Exception::ExceptionReturn { value: immediate },
+        sys::CONSORT_EXCEPTION_LAZY_STACKING => Exception::LazyStacking,
+        sys::CONSORT_EXCEPTION_DIVIDE_BY_ZERO => Exception::DivideByZero,
+        sys::CONSORT_EXCEPTION_STACK_OVERFLOW => Exception::StackOverflow,
+        sys::CONSORT_EXCEPTION_FAULT => Exception::Fault {
             access: access(exit),
             cause: match exit.fault {
-                sys::consort_fault_CONSORT_FAULT_BUS => FaultCause::Bus,
-                sys::consort_fault_CONSORT_FAULT_UNALIGNED => FaultCause::Unaligned,
+                sys::CONSORT_FAULT_BUS => FaultCause::Bus,
+                sys::CONSORT_FAULT_UNALIGNED => FaultCause::Unaligned,
                 _ => FaultCause::Protection,
             },
             address: exit.address,
         },
-        _ => {
-            Exception::Other { number: exit.number, syndrome: exit.syndrome, address: exit.address }
-        }
+        _ => Exception::Other { number: exit.number, syndrome: exit.syndrome, address: exit.address },
     }
 }
