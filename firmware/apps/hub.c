@@ -13,7 +13,8 @@
 #include "tick.h"
 #include "uart.h"
 
-#define NODES_MAX 64u
+#define NODES_MAX 256u
+#define REPORTED_MAX 8u /* sensors named in a report: a line stays a line */
 #define LOST_MS 3500u
 #define REPORT_MS 5000u
 #define POLL_MS 10u
@@ -40,6 +41,7 @@ typedef struct {
     Node nodes[NODES_MAX];
     uint32_t nodeCount;
     uint32_t readings;
+    bool full; /* said once */
 } Hub;
 
 static Hub g_hub;
@@ -53,6 +55,10 @@ static Node *FindNode(const UdpAddress *from, const Message *message, uint32_t n
         }
     }
     if (g_hub.nodeCount == NODES_MAX) {
+        if (!g_hub.full) {
+            g_hub.full = true;
+            NodeSay("no room for more than %u\n", NODES_MAX);
+        }
         return NULL;
     }
     Node *node = &g_hub.nodes[g_hub.nodeCount++];
@@ -167,6 +173,7 @@ static void Report(void)
 {
     uint32_t here = 0;
     uint32_t missed = 0;
+    uint32_t named = 0;
     for (uint32_t i = 0; i < g_hub.nodeCount; ++i) {
         here += g_hub.nodes[i].lost ? 0 : 1u;
         missed += g_hub.nodes[i].missed;
@@ -174,11 +181,11 @@ static void Report(void)
     NodeSay("%u of %u here, %u readings, %u missed", here, g_hub.nodeCount, g_hub.readings, missed);
     for (uint32_t i = 0; i < g_hub.nodeCount; ++i) {
         const Node *node = &g_hub.nodes[i];
-        if (node->role == ROLE_SENSOR && !node->lost) {
+        if (node->role == ROLE_SENSOR && !node->lost && ++named <= REPORTED_MAX) {
             Print(", s%u %u", node->number, node->pulse);
         }
     }
-    Print("\n");
+    Print(named > REPORTED_MAX ? ", ..\n" : "\n");
 }
 
 int main(void)

@@ -5,8 +5,8 @@
 #include "tick.h"
 
 #define FIRST_TIMEOUT_MS 100u
-#define MAX_DOUBLINGS 4u /* up to 1.6 s */
-#define LOST_TRIES 4u
+#define MAX_DOUBLINGS 3u /* up to 0.8 s */
+#define LOST_TRIES 7u    /* after 3.1 s, about when the hub gives a silent node up */
 
 void CourierInit(Courier *courier, const UdpAddress *to)
 {

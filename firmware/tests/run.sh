@@ -16,7 +16,7 @@ for image in "$@"; do
         -icount shift=5,sleep=off $QEMU_ARGS </dev/null 2>"$log.err" &
     qemu=$!
     tries=0
-    while [ $tries -lt 200 ] && ! grep -q '^DONE' "$log" 2>/dev/null; do
+    while [ $tries -lt 200 ] && kill -0 $qemu 2>/dev/null && ! grep -q '^DONE' "$log" 2>/dev/null; do
         sleep 0.1
         tries=$((tries + 1))
     done
@@ -27,7 +27,10 @@ for image in "$@"; do
     sed 's/^/  FAIL /' "$log.new"
     grep '^skip' "$log" | sed 's/^/  /'
     echo "$image: $(grep '^DONE' "$log" || echo 'NO END'), $known known of QEMU"
-    if [ -s "$log.new" ] || ! grep -q '^DONE' "$log"; then
+    if ! grep -q '^DONE' "$log" && ! grep -qxF "$image: NO END" tests/qemu-7.2.txt; then
+        status=1
+    fi
+    if [ -s "$log.new" ]; then
         status=1
     fi
 done

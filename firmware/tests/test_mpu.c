@@ -55,13 +55,23 @@ static void Write(void)
     g_done = true;
 }
 
+/* SVC 0 gives privilege back; with g_breakPsp it returns by a stack that the MPU forbids. */
+volatile uint32_t g_breakPsp;
+
 __attribute__((naked)) void SvcHandler(void)
 {
     __asm volatile(
+        "ldr r0, =g_breakPsp\n\t"
+        "ldr r0, [r0]\n\t"
+        "cmp r0, #0\n\t"
+        "itt ne\n\t"
+        "msrne psp, r0\n\t"
+        "bxne lr\n\t"
         "movs r0, #0\n\t"
         "msr control, r0\n\t"
         "isb\n\t"
-        "bx lr");
+        "bx lr\n\t"
+        ".ltorg");
 }
 
 static void Unprivileged(void (*run)(void))
@@ -246,6 +256,15 @@ __attribute__((naked)) static void PendOnForbiddenStack(void)
         ".ltorg");
 }
 
+static uint32_t g_processStack[64] __attribute__((aligned(8)));
+
+static void SvcOnPsp(void)
+{
+    CPU_WRITE_SPECIAL(psp, (uint32_t)(uintptr_t)&g_processStack[64]);
+    CPU_WRITE_SPECIAL(control, 2);
+    __asm volatile("svc 1" ::: "r0", "r1", "r2", "r3", "r12", "memory");
+}
+
 static void TestStacking(void)
 {
     static uint32_t rescue[16] __attribute__((aligned(8)));
@@ -258,6 +277,15 @@ static void TestStacking(void)
     CheckTrue("mstkerr", faulted && g_fault.exception == 4 && g_fault.cfsr == CFSR_MSTKERR);
     CheckEqual("mstkerr: exc_return", g_fault.excReturn, 0xFFFFFFFDu);
     CheckTrace("mstkerr: the interrupt comes after", "P");
+
+    g_faultRescue = (ExceptionFrame *)(void *)rescue;
+    g_breakPsp = (uint32_t)(uintptr_t)g_area + 256u;
+    memset(&g_fault, 0, sizeof(g_fault));
+    faulted = TryFault(SvcOnPsp);
+    g_faultRescue = 0;
+    g_breakPsp = 0;
+    CheckTrue("munstkerr", faulted && g_fault.exception == 4 && g_fault.cfsr == CFSR_MUNSTKERR);
+    CheckEqual("munstkerr: svc is no longer active", g_fault.shcsr & SHCSR_SVCALLACT, 0);
     Off(2);
 }
 

@@ -391,6 +391,37 @@ static void TestSystemPriorities(void)
     Quiet();
 }
 
+__attribute__((naked)) void SvcHandler(void)
+{
+    __asm volatile(
+        "movs r0, #0\n\t"
+        "msr control, r0\n\t"
+        "isb\n\t"
+        "bx lr");
+}
+
+static void StirAsUser(void)
+{
+    CPU_WRITE_SPECIAL(control, 1);
+    STIR = B;
+    CpuBarrier();
+    __asm volatile("svc 0" ::: "r0", "memory");
+}
+
+static void TestUser(void)
+{
+    Quiet();
+    Priorities(0x40, 0x40, 0x40, 0x40);
+    CheckTrue("stir from the user faults", TryFault(StirAsUser));
+    CheckTrace("and pends nothing", "");
+    CCR |= CCR_USERSETMPEND;
+    CpuBarrier();
+    CheckTrue("usersetmpend: it does not fault", !TryFault(StirAsUser));
+    CheckTrace("usersetmpend: it pends", "Bb");
+    CCR &= ~CCR_USERSETMPEND;
+    Quiet();
+}
+
 static void TestLevel(void)
 {
     /* TIMER0's line stays high until the program clears it: a level interrupt comes back (B3.4.1). */
@@ -425,6 +456,7 @@ int main(void)
     TestMasks();
     TestMasksOverReturn();
     TestSystemPriorities();
+    TestUser();
     TestLevel();
     CheckDone();
 }
