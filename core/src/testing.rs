@@ -8,10 +8,12 @@ use crate::rng::Rng;
 use crate::time::Time;
 use crate::trace::Level;
 
-/// Guest memory from address 0 and scripted buses.
+/// Guest memory and scripted buses.
 #[derive(Default)]
 pub struct RigHost {
-    /// Guest memory from address 0; accesses beyond its end fail.
+    /// Where guest memory begins, 0 unless changed.
+    pub base: Addr,
+    /// Guest memory; accesses outside it fail.
     pub memory: Vec<u8>,
     /// Every I2C and SPI action, in words: `start 1d w`, `w 00`, `r last`, `stop`, `spi ff/8`.
     pub bus_log: Vec<String>,
@@ -23,7 +25,8 @@ pub struct RigHost {
 
 impl RigHost {
     fn range(&self, addr: Addr, len: usize) -> Result<std::ops::Range<usize>, BusError> {
-        let start = usize::try_from(addr).map_err(|_| BusError::Unmapped(addr))?;
+        let start = addr.checked_sub(self.base).and_then(|start| usize::try_from(start).ok());
+        let start = start.ok_or(BusError::Unmapped(addr))?;
         let end = start.checked_add(len).filter(|end| *end <= self.memory.len());
         Ok(start..end.ok_or(BusError::Unmapped(addr))?)
     }
