@@ -389,6 +389,9 @@ fn breakpoints_stop_before_and_do_not_count() {
     assert_eq!(engine.run(&mut Log::default(), 1000).executed, 2);
     assert_eq!(engine.run(&mut Log::default(), 1).stop, Stop::Budget);
     assert_eq!(engine.run(&mut Log::default(), 1).stop, Stop::Budget);
+    let exit = engine.run(&mut Log::default(), 1);
+    assert_eq!((exit.stop, exit.executed), (Stop::Breakpoint, 0));
+    assert_eq!(engine.run(&mut Log::default(), 1).executed, 1);
     engine.remove_breakpoint(0x104);
     engine.remove_breakpoint(0x100);
     assert_eq!(engine.run(&mut Log::default(), 1000).executed, 1000);

@@ -96,7 +96,8 @@ void consort_written(uc_engine *uc, uint64_t address, uint64_t length)
         if (cs->dirty) {
             uint64_t page;
 
-            for (page = ram_address >> 12; page <= (ram_address + piece - 1) >> 12 && page < cs->dirty_pages; page++) {
+            for (page = ram_address >> CONSORT_DIRTY_BITS;
+                 page <= (ram_address + piece - 1) >> CONSORT_DIRTY_BITS && page < cs->dirty_pages; page++) {
                 cs->dirty[page] = 1;
             }
         }
@@ -118,7 +119,7 @@ void consort_clean(uc_engine *uc)
         }
     }
     free(cs->dirty);
-    cs->dirty_pages = (end + 0xfff) >> 12;
+    cs->dirty_pages = (end + (1 << CONSORT_DIRTY_BITS) - 1) >> CONSORT_DIRTY_BITS;
     cs->dirty = calloc(cs->dirty_pages ? cs->dirty_pages : 1, 1);
     if (!cs->dirty) {
         cs->dirty_pages = 0;
@@ -134,7 +135,8 @@ bool consort_is_dirty(uc_engine *uc, uint64_t address)
     if (!cs->target->memory(uc, address, &length, &ram_address)) {
         return false;
     }
-    return !cs->dirty || (ram_address >> 12) >= cs->dirty_pages || cs->dirty[ram_address >> 12];
+    ram_address >>= CONSORT_DIRTY_BITS;
+    return !cs->dirty || ram_address >= cs->dirty_pages || cs->dirty[ram_address];
 }
 
 uint64_t consort_reg_read(uc_engine *uc, uint32_t reg)
@@ -147,6 +149,9 @@ void consort_reg_write(uc_engine *uc, uint32_t reg, uint64_t value)
     struct consort_state *cs = uc->consort;
 
     cs->target->reg_write(uc, reg, value);
+    if (reg == CONSORT_REG_PC) {
+        cs->pass_breakpoint = false;
+    }
     if (cs->running) {
         /* Blocks are chained by the state they were translated for: look it up anew. */
         consort_kick(cs);
@@ -166,13 +171,13 @@ void consort_run(uc_engine *uc, const struct consort_io *io, uint64_t budget, st
     cs->stop = CONSORT_STOP_NONE;
     cs->restored = false;
     cs->one_instruction = false;
-    cs->pass_breakpoint = true;
     memset(&cs->exit, 0, sizeof(cs->exit));
 
     cs->target->run(uc);
 
     cs->running = false;
     cs->io = NULL;
+    cs->pass_breakpoint = cs->stop == CONSORT_STOP_BREAKPOINT;
     *exit = cs->exit;
     exit->stop = cs->stop;
     exit->executed = cs->granted - *cs->left;

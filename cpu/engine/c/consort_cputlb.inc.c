@@ -227,7 +227,7 @@ static void consort_notdirty(CPUState *cpu, vaddr addr, unsigned size, ram_addr_
 {
     struct uc_struct *uc = cpu->uc;
     struct consort_state *cs = uc->consort;
-    size_t page = ram_address >> TARGET_PAGE_BITS;
+    size_t page = ram_address >> CONSORT_DIRTY_BITS;
 
     if (consort_page_has_code(uc, ram_address)) {
         consort_invalidate(uc, ram_address, size, retaddr);
@@ -243,7 +243,7 @@ static void consort_notdirty(CPUState *cpu, vaddr addr, unsigned size, ram_addr_
 bool consort_page_is_clean(struct uc_struct *uc, uint64_t ram_address)
 {
     struct consort_state *cs = uc->consort;
-    size_t page = ram_address >> TARGET_PAGE_BITS;
+    size_t page = ram_address >> CONSORT_DIRTY_BITS;
 
     return (page < cs->dirty_pages && !cs->dirty[page]) || consort_page_has_code(uc, ram_address);
 }

@@ -44,6 +44,10 @@ static bool consort_go_on(CPUState *cpu)
                     ++*cs->left;
                 }
                 cs->stop = cs->exit.stop;
+                /* Where a block ends must not decide which of two reasons a run gives. */
+                if (cs->stop == CONSORT_STOP_BREAKPOINT && *cs->left == 0 && cs->granted == cs->budget) {
+                    cs->stop = CONSORT_STOP_BUDGET;
+                }
             }
         }
     }

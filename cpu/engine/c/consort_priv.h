@@ -11,6 +11,9 @@ struct TranslationBlock;
 
 #define CONSORT_IO_SLOTS 256
 
+/* The granule of the written-page marks, whatever the core's own page size. */
+#define CONSORT_DIRTY_BITS 12
+
 struct consort_watch {
     uint64_t address;
     uint64_t size;
@@ -60,7 +63,7 @@ struct consort_state {
     struct consort_exit exit;
     /* An exception restored the state to its instruction: the count is already right. */
     bool restored;
-    /* A breakpoint was asked for at the address where the run starts. */
+    /* The run starts where the last one stopped at a breakpoint: execute that instruction. */
     bool pass_breakpoint;
     /* The next block executes one instruction (it modifies itself). */
     bool one_instruction;

@@ -163,7 +163,8 @@ impl Engine {
         self.core.watch_unmask(on);
     }
 
-    /// Stops before the instruction at an address. A run that starts there executes it first.
+    /// Stops before the instruction at an address. A run that goes on from [`Stop::Breakpoint`] executes it first; a
+    /// run that arrives there with its budget used up reports [`Stop::Budget`], and the next one the breakpoint.
     pub fn add_breakpoint(&mut self, address: u64) {
         self.core.breakpoint(address, true);
     }
