@@ -7,8 +7,10 @@ cd "$(dirname "$0")/.." || exit 2
 mkdir -p build
 status=0
 for image in "$@"; do
-    board=mps2-an385
-    [ "$image" = test-fpu ] && board=mps2-an386
+    case $image in
+        test-fpu | test-stress) board=mps2-an386 ;;
+        *) board=mps2-an385 ;;
+    esac
     log=build/$image.log
     rm -f "$log"
     # shellcheck disable=SC2086

@@ -21,6 +21,23 @@ typedef struct {
 
 static volatile Seen g_seen;
 static volatile bool g_useFpu;
+static volatile bool g_forbidFrame;
+static volatile bool g_lazyFaulted;
+static void UseFpu(void);
+
+/* Forbids the memory around the frame, so that the lazy store finds no place. */
+static bool UseFpuWithoutFrame(const volatile uint32_t *frame)
+{
+    MPU_RNR = 0;
+    MPU_RBAR = (uint32_t)(uintptr_t)frame & ~1023u;
+    MPU_RASR = 9u << 1 | 1u; /* 1 KiB, no access */
+    MPU_CTRL = MPU_CTRL_ENABLE | MPU_CTRL_PRIVDEFENA;
+    CpuBarrier();
+    bool faulted = TryFault(UseFpu);
+    MPU_CTRL = 0;
+    CpuBarrier();
+    return faulted;
+}
 
 __attribute__((used)) void SvcTaken(const volatile uint32_t *frame, uint32_t excReturn)
 {
@@ -31,6 +48,9 @@ __attribute__((used)) void SvcTaken(const volatile uint32_t *frame, uint32_t exc
     g_seen.fpcar = FPCAR;
     g_seen.s0Before = frame[S0_IN_FRAME];
     g_seen.s15Before = frame[S0_IN_FRAME + 15u];
+    if (g_forbidFrame) {
+        g_lazyFaulted = UseFpuWithoutFrame(frame);
+    }
     if (g_useFpu) {
         uint32_t fpscr;
         __asm volatile(
@@ -171,9 +191,9 @@ static void TestContext(void)
     CpuBarrier();
 }
 
-static uint32_t g_stack[128] __attribute__((aligned(8)));
+static uint32_t g_stack[512] __attribute__((aligned(1024)));
 
-static void TestOnPsp(void)
+static void SvcOnPsp(void)
 {
     __asm volatile(
         "msr psp, %0\n\t"
@@ -188,10 +208,28 @@ static void TestOnPsp(void)
         "msr control, r2\n\t"
         "isb"
         :
-        : "r"(&g_stack[128])
+        : "r"(&g_stack[256])
         : "r0", "r1", "r2", "r3", "r12", "s0", "cc", "memory");
+}
+
+static void TestOnPsp(void)
+{
+    SvcOnPsp();
     CheckEqual("on psp: ED", g_seen.excReturn, 0xFFFFFFEDu);
-    CheckEqual("on psp: the frame takes 26 words", (uint32_t)(uintptr_t)&g_stack[128] - g_seen.frame, 26u * 4u);
+    CheckEqual("on psp: the frame takes 26 words", (uint32_t)(uintptr_t)&g_stack[256] - g_seen.frame, 26u * 4u);
+
+    /* What the lazy store may raise is settled when its frame is made (FPCCR.MMRDY, B3.2.24). */
+    SHPR(11) = 0x80; /* below MemManage */
+    g_forbidFrame = true;
+    SHCSR &= ~SHCSR_MEMFAULTENA;
+    SvcOnPsp();
+    CheckTrue("mlsperr: hardfault when memmanage was off", g_lazyFaulted && g_fault.exception == 3);
+    SHCSR |= SHCSR_MEMFAULTENA;
+    SvcOnPsp();
+    g_forbidFrame = false;
+    CheckTrue("mlsperr: memmanage when it was on", g_lazyFaulted && g_fault.exception == 4);
+    CheckEqual("mlsperr: the bit", g_fault.cfsr, CFSR_MLSPERR);
+    SHPR(11) = 0;
 }
 
 static volatile uint32_t g_interrupts;
