@@ -1,5 +1,7 @@
 //! Firmware files, good ones and bad ones, through the loader's front door.
 
+#![expect(clippy::unwrap_used)]
+
 use consort_machines::loader::{
     ElfProblem, Format, HexProblem, Image, Options, Problem, Processor, Segment, SymbolKind, Uf2Problem,
     load, load_with, merge,

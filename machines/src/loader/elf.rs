@@ -14,6 +14,7 @@ use goblin::elf::sym::{self, Symtab};
 use goblin::elf::{Elf, sym::Sym};
 
 use super::error::{ElfProblem, Problem};
+use super::segments::Piece;
 use super::symbols::{Symbol, SymbolKind, Symbols};
 use super::{Contents, Processor, segments};
 
@@ -74,7 +75,7 @@ fn processor(header: &Header, ctx: Ctx) -> Processor {
     }
 }
 
-fn pieces<'a>(bytes: &'a [u8], header: &Header, ctx: Ctx) -> Result<Vec<(Addr, Cow<'a, [u8]>)>, ElfProblem> {
+fn pieces<'a>(bytes: &'a [u8], header: &Header, ctx: Ctx) -> Result<Vec<Piece<'a>>, ElfProblem> {
     let (offset, count) = (header.e_phoff, usize::from(header.e_phnum));
     if count == 0 {
         return Ok(Vec::new());

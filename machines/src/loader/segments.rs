@@ -22,9 +22,12 @@ impl Segment {
     }
 }
 
+/// Bytes of a file with the address they go to.
+pub(super) type Piece<'a> = (Addr, Cow<'a, [u8]>);
+
 /// Sorts pieces by address and joins adjoining ones. Pieces may overlap where they agree (files that
 /// repeat records exist). No byte may lie above `top`, nor at the very last 64-bit address.
-pub(super) fn assemble(mut pieces: Vec<(Addr, Cow<'_, [u8]>)>, top: Addr) -> Result<Vec<Segment>, Problem> {
+pub(super) fn assemble(mut pieces: Vec<Piece<'_>>, top: Addr) -> Result<Vec<Segment>, Problem> {
     pieces.sort_by_key(|(addr, _)| *addr);
     let mut segments: Vec<Segment> = Vec::new();
     for (addr, data) in pieces {
@@ -71,7 +74,7 @@ pub(super) fn overlap(a: &[Segment], b: &[Segment]) -> Option<(Addr, Addr)> {
 mod tests {
     use super::*;
 
-    fn pieces(of: &[(Addr, &'static [u8])]) -> Vec<(Addr, Cow<'static, [u8]>)> {
+    fn pieces(of: &[(Addr, &'static [u8])]) -> Vec<Piece<'static>> {
         of.iter().map(|(addr, data)| (*addr, Cow::Borrowed(*data))).collect()
     }
 

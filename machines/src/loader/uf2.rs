@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::{Problem, Uf2Problem, Wanted};
+use super::segments::Piece;
 use super::{Contents, segments};
 
 /// "UF2\n", what every block begins with.
@@ -30,7 +31,7 @@ mod flag {
 struct Family<'a> {
     total: u32,
     seen: BTreeSet<u32>,
-    pieces: Vec<(u64, Cow<'a, [u8]>)>,
+    pieces: Vec<Piece<'a>>,
 }
 
 pub(super) fn read<'a>(bytes: &'a [u8], wanted: &[u32]) -> Result<Contents, Problem> {
