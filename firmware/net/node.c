@@ -10,6 +10,7 @@
 #include "uart.h"
 
 static uint8_t g_role;
+static bool g_linkWasUp;
 
 void NodeStart(uint8_t role)
 {
@@ -25,8 +26,9 @@ void NodeStart(uint8_t role)
     }
     UdpInit(role);
     EthAddress(mac);
+    g_linkWasUp = EthLinkIsUp();
     NodeSay("up, %02x:%02x:%02x:%02x:%02x:%02x, 10.%u.%u.%u, link %s\n", mac[0], mac[1], mac[2], mac[3], mac[4],
-        mac[5], role, mac[4], mac[5], EthLinkIsUp() ? "up" : "down");
+        mac[5], role, mac[4], mac[5], g_linkWasUp ? "up" : "down");
 }
 
 uint8_t NodeRole(void)
@@ -55,6 +57,10 @@ void NodeAck(const UdpAddress *to, const Message *message)
 
 void NodeSleepUntil(uint32_t due)
 {
+    if (EthLinkIsUp() != g_linkWasUp) {
+        g_linkWasUp = !g_linkWasUp;
+        NodeSay("link %s\n", g_linkWasUp ? "up" : "down");
+    }
     /* The check and WFI run masked: an interrupt between them still ends the WFI (B1.5.17). */
     CpuIrqDisable();
     while (!EthHasFrame() && !UartHasLine() && !TickReached(TickNow(), due)) {

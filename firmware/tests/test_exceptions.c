@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Exception entry and return: frames, stacks, EXC_RETURN, alignment, what survives an interrupt (ARM DDI 0403, B1.5). */
+/*
+ * Exception entry and return: frames, stacks, EXC_RETURN, alignment, what survives an interrupt (ARM DDI 0403,
+ * B1.5).
+ */
 #include "check.h"
 #include "mem.h"
 #include "mps2.h"

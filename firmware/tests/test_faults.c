@@ -10,7 +10,8 @@
 
 enum { HARD_FAULT = 3, MEM_MANAGE, BUS_FAULT, USAGE_FAULT };
 
-extern const uint8_t g_udfAt[], g_loadAt[], g_divAt[], g_unalignedAt[], g_ldmAt[], g_coprocessorAt[], g_bkptAt[], g_svcAt[];
+extern const uint8_t g_udfAt[], g_loadAt[], g_divAt[], g_unalignedAt[], g_ldmAt[], g_coprocessorAt[], g_bkptAt[],
+    g_svcAt[];
 
 static void Undefined(void)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The FPU of the Cortex-M4: access control, lazy stacking, FPCA, FPCAR, arithmetic (ARM DDI 0403, B1.5.7, B3.2.20-26). */
+/*
+ * The FPU of the Cortex-M4: access control, lazy stacking, FPCA, FPCAR, arithmetic (ARM DDI 0403, B1.5.7,
+ * B3.2.20-26).
+ */
 #include "check.h"
 #include "mem.h"
 #include "mps2.h"

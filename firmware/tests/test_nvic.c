@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* NVIC: enable, pending, active, priorities, grouping, preemption, tail-chaining order, masks (ARM DDI 0403, B1.5, B3.4). */
+/*
+ * NVIC: enable, pending, active, priorities, grouping, preemption, tail-chaining order, masks (ARM DDI 0403, B1.5,
+ * B3.4).
+ */
 #include "check.h"
 #include "mps2.h"
 

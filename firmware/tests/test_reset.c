@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* SYSRESETREQ and the watchdog: registers, lock, NMI, reset (ARM DDI 0403, B3.2.6; DDI 0479, 4.4). Boots three times. */
+/*
+ * SYSRESETREQ and the watchdog: registers, lock, NMI, reset (ARM DDI 0403, B3.2.6; DDI 0479, 4.4). Boots three
+ * times.
+ */
 #include "check.h"
 #include "mps2.h"
 
