@@ -167,6 +167,8 @@ pub trait Core: State + Send {
     fn step(&mut self, bus: &mut dyn Bus) -> Stop;
     /// True while asleep (or locked up) with nothing pending that would wake it.
     fn is_idle(&self) -> bool;
+    /// True when only a reset (or NMI) can bring it back.
+    fn is_locked_up(&self) -> bool;
     /// When a core-private timer would next change something while idle.
     fn deadline(&self) -> Cycles;
     /// Lets idle time pass up to `cycle`, core-private timers included.

@@ -1,0 +1,493 @@
+//! Fleet files: devices, boards, firmware, links, stimuli and the seed, as data.
+
+use std::path::{Path, PathBuf};
+
+use consort_core::component::PortKind;
+use consort_core::device::{Action, Device, Port};
+use consort_core::fleet::{Endpoint, Fleet, FleetError, Stimulus, StimulusKind};
+use consort_core::link::{Fault, Lan, LanConfig, Link as _, Rule};
+use consort_core::rng::Rng;
+use consort_core::{Addr, Time};
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::board::{Board, Num};
+use crate::json::{Document, JsonError};
+use crate::loader::{self, Firmware, LoadError};
+use crate::machine::{BuildError, Machine, Options, Semihosting};
+use crate::suggest;
+
+/// A fleet described by data.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct FleetFile {
+    /// Where the schema is, for editors.
+    #[serde(rename = "$schema", default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+    /// One sentence about the fleet.
+    #[serde(default)]
+    pub doc: String,
+    /// Where all random numbers come from, default 0.
+    #[serde(default)]
+    pub seed: u64,
+    /// The devices, in the order in which they act at one instant.
+    pub devices: IndexMap<String, DeviceEntry>,
+    /// The links that join them.
+    #[serde(default)]
+    pub links: IndexMap<String, LinkEntry>,
+    /// Outside inputs at their times.
+    #[serde(default)]
+    pub stimuli: Vec<StimulusEntry>,
+}
+
+/// A device.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DeviceEntry {
+    /// A board that comes with Consort, by name, or the path of a board file (relative to this file).
+    pub board: String,
+    /// Firmware images, by path relative to this file; all are loaded.
+    pub firmware: Images,
+    /// Settings of components that replace the board's: `{"ethernet": {"mac": "02:00:00:00:00:01"}}`.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub config: IndexMap<String, Value>,
+    /// What the firmware is told as its command line (semihosting).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub command_line: String,
+}
+
+/// One image or several.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Images {
+    /// One image.
+    One(ImageEntry),
+    /// Several images.
+    Many(Vec<ImageEntry>),
+}
+
+impl Images {
+    /// All images.
+    pub fn list(&self) -> &[ImageEntry] {
+        match self {
+            Self::One(image) => std::slice::from_ref(image),
+            Self::Many(images) => images,
+        }
+    }
+}
+
+/// A firmware image.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum ImageEntry {
+    /// A file with addresses inside: ELF, Intel HEX, UF2.
+    Path(String),
+    /// A raw binary with its address.
+    Raw {
+        /// The file.
+        path: String,
+        /// Where its first byte goes.
+        at: Num,
+    },
+}
+
+/// A link.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct LinkEntry {
+    /// The medium.
+    pub kind: LinkKind,
+    /// What it joins: `device.port`, or `device` when the device has only one port the link can carry.
+    pub joins: Vec<String>,
+    /// From the end of sending to the beginning of arriving; the shortest latency of all links bounds how long
+    /// devices run between two exchanges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Time>,
+    /// Bits per second of each device's connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bandwidth: Option<u64>,
+    /// Faults.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<FaultEntry>,
+}
+
+/// Kinds of links.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LinkKind {
+    /// An Ethernet switch.
+    Lan,
+}
+
+/// A fault on a link.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct FaultEntry {
+    /// From when; the beginning when absent.
+    #[serde(default)]
+    pub after: Time,
+    /// Until when; the end when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Time>,
+    /// Only frames of this device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Only frames to this device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// `"cut"`, `{"loss": 50000}` (of a million), `{"delay": "2ms"}`.
+    pub fault: Fault,
+}
+
+/// An outside input at its time.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct StimulusEntry {
+    /// When.
+    pub at: Time,
+    /// On which device.
+    pub device: String,
+    /// Text for a UART.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub send: Option<String>,
+    /// Which UART the text goes to; the board's console when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<String>,
+    /// `component.channel` to set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<String>,
+    /// What to set it to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<consort_core::component::Value>,
+    /// Reset and power.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power: Option<PowerAction>,
+}
+
+/// What can be done to a device's power and reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PowerAction {
+    /// The reset pin.
+    Reset,
+    /// Power off.
+    Off,
+    /// Power on.
+    On,
+}
+
+/// Why a fleet cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadFleetError {
+    /// A file that cannot be read at all.
+    #[error("{path}: {error}")]
+    Io {
+        /// The file.
+        path: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// A fault in a JSON file.
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    /// A bad firmware file.
+    #[error("device `{device}`: {error}")]
+    Firmware {
+        /// The device.
+        device: String,
+        /// Why.
+        error: LoadError,
+    },
+    /// A board that cannot be built.
+    #[error("device `{device}`: {error}")]
+    Build {
+        /// The device.
+        device: String,
+        /// Why.
+        error: BuildError,
+    },
+    /// Devices and links that do not fit together.
+    #[error("{0}")]
+    Fleet(#[from] FleetError),
+}
+
+/// What the command line may change in a fleet file.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// The seed.
+    pub seed: Option<u64>,
+    /// The directory for the guests' semihosting files.
+    pub semihosting_dir: Option<PathBuf>,
+}
+
+/// A fleet and what its file said that the fleet itself does not know.
+pub struct Loaded {
+    /// Ready to run.
+    pub fleet: Fleet,
+    /// The seed in force.
+    pub seed: u64,
+    /// The console port of each device.
+    pub consoles: Vec<Option<u16>>,
+}
+
+fn read_text(path: &Path) -> Result<String, LoadFleetError> {
+    let io = |error| LoadFleetError::Io { path: path.display().to_string(), error };
+    let bytes = std::fs::read(path).map_err(io)?;
+    String::from_utf8(bytes)
+        .map_err(|_| io(std::io::Error::new(std::io::ErrorKind::InvalidData, "is not UTF-8 text")))
+}
+
+/// Reads a file that is no text.
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>, LoadFleetError> {
+    std::fs::read(path).map_err(|error| LoadFleetError::Io { path: path.display().to_string(), error })
+}
+
+/// Finds a board: by name among those that come with Consort, or by the path of a file.
+pub fn find_board(name: &str, relative_to: &Path) -> Result<Option<(Board, Document)>, LoadFleetError> {
+    if let Some(found) = Board::builtin(name) {
+        return Ok(Some(found?));
+    }
+    if !name.ends_with(".json") {
+        return Ok(None);
+    }
+    let path = relative_to.join(name);
+    Ok(Some(Board::parse(&path.display().to_string(), &read_text(&path)?)?))
+}
+
+/// Reads several images as one firmware, for `board`.
+pub fn load_images(images: &[(PathBuf, Option<Addr>)]) -> Result<Firmware, ImageError> {
+    let mut loaded = Vec::new();
+    for (path, base) in images {
+        let bytes = read_bytes(path).map_err(|error| ImageError::Read(Box::new(error)))?;
+        loaded.push(loader::load(&bytes, &path.display().to_string(), None, *base)?);
+    }
+    Ok(loader::merge(loaded)?)
+}
+
+/// Why images cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// The file cannot be read.
+    #[error(transparent)]
+    Read(Box<LoadFleetError>),
+    /// Its contents are bad.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+}
+
+impl FleetFile {
+    /// Reads a fleet file's text, without reading what it names.
+    pub fn parse(file: &str, text: &str) -> Result<(Self, Document), JsonError> {
+        let document = Document::parse(file, text)?;
+        let fleet: Self = document.read()?;
+        if fleet.devices.is_empty() {
+            return Err(document.error("/devices", "a fleet needs at least one device"));
+        }
+        Ok((fleet, document))
+    }
+
+    /// Reads a fleet file and everything it names, and builds the fleet.
+    pub fn load(path: &Path, overrides: &Overrides) -> Result<Loaded, LoadFleetError> {
+        let (file, document) = Self::parse(&path.display().to_string(), &read_text(path)?)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        file.build(&document, folder, overrides)
+    }
+
+    fn build(
+        &self,
+        document: &Document,
+        folder: &Path,
+        overrides: &Overrides,
+    ) -> Result<Loaded, LoadFleetError> {
+        let seed = overrides.seed.unwrap_or(self.seed);
+        let (mut devices, mut consoles) = (Vec::new(), Vec::new());
+        for (name, entry) in &self.devices {
+            let machine = self.build_device(name, entry, document, folder, seed, overrides)?;
+            consoles.push(machine.console());
+            devices.push((name.clone(), Box::new(machine) as Box<dyn Device>));
+        }
+        let mut fleet = Fleet::new(devices)?;
+        for (name, entry) in &self.links {
+            self.join(name, entry, document, seed, &mut fleet)?;
+        }
+        for (index, entry) in self.stimuli.iter().enumerate() {
+            let pointer = format!("/stimuli/{index}");
+            let stimulus =
+                entry.stimulus(&fleet, &consoles).map_err(|message| document.error(&pointer, message))?;
+            fleet.inject(stimulus).map_err(|error| document.error(&pointer, error.to_string()))?;
+        }
+        Ok(Loaded { fleet, seed, consoles })
+    }
+
+    fn build_device(
+        &self,
+        name: &str,
+        entry: &DeviceEntry,
+        document: &Document,
+        folder: &Path,
+        seed: u64,
+        overrides: &Overrides,
+    ) -> Result<Machine, LoadFleetError> {
+        let pointer = format!("/devices/{}", name.replace('~', "~0").replace('/', "~1"));
+        if name.is_empty() || name.contains('.') || name.chars().any(char::is_whitespace) {
+            return Err(document
+                .error(&pointer, "a device's name has no dots or spaces and is not empty")
+                .into());
+        }
+        let (board, board_document) = find_board(&entry.board, folder)?.ok_or_else(|| {
+            let message = format!(
+                "there is no board `{}`{}; a path of a board file ends in .json",
+                entry.board,
+                suggest(&entry.board, Board::names().into_iter())
+            );
+            document.error(&format!("{pointer}/board"), message)
+        })?;
+        let images: Vec<_> = entry
+            .firmware
+            .list()
+            .iter()
+            .map(|image| match image {
+                ImageEntry::Path(path) => (folder.join(path), None),
+                ImageEntry::Raw { path, at } => (folder.join(path), Some(at.0)),
+            })
+            .collect();
+        let firmware = load_images(&images).map_err(|error| match error {
+            ImageError::Read(error) => match *error {
+                LoadFleetError::Io { path, error } => {
+                    document.error(&format!("{pointer}/firmware"), format!("{path}: {error}")).into()
+                }
+                error => error,
+            },
+            ImageError::Load(error) => LoadFleetError::Firmware { device: name.to_owned(), error },
+        })?;
+        let semihosting = Semihosting::new(&entry.command_line, overrides.semihosting_dir.as_deref());
+        let semihosting = semihosting.map_err(|error| LoadFleetError::Io {
+            path: overrides.semihosting_dir.as_deref().unwrap_or(Path::new("")).display().to_string(),
+            error,
+        })?;
+        let options = Options { name: name.to_owned(), seed, config: entry.config.clone(), semihosting };
+        Machine::build(&board, &board_document, &firmware, options)
+            .map_err(|error| LoadFleetError::Build { device: name.to_owned(), error })
+    }
+
+    fn join(
+        &self,
+        name: &str,
+        entry: &LinkEntry,
+        document: &Document,
+        seed: u64,
+        fleet: &mut Fleet,
+    ) -> Result<(), LoadFleetError> {
+        let pointer = format!("/links/{}", name.replace('~', "~0").replace('/', "~1"));
+        let LinkKind::Lan = entry.kind;
+        let defaults = LanConfig::default();
+        let config = LanConfig {
+            latency: entry.latency.unwrap_or(defaults.latency),
+            bandwidth: entry.bandwidth.unwrap_or(defaults.bandwidth),
+        };
+        if config.latency < Time::from_us(1) {
+            return Err(document
+                .error(
+                    &format!("{pointer}/latency"),
+                    "a LAN's latency is at least 1us: it is the fleet's lookahead",
+                )
+                .into());
+        }
+        if config.bandwidth == 0 {
+            return Err(document
+                .error(&format!("{pointer}/bandwidth"), "a bandwidth of 0 carries nothing")
+                .into());
+        }
+        let mut endpoints = Vec::new();
+        for (index, plug) in entry.joins.iter().enumerate() {
+            let endpoint = find_port(fleet, plug, PortKind::Ethernet)
+                .map_err(|message| document.error(&format!("{pointer}/joins/{index}"), message))?;
+            endpoints.push(endpoint);
+        }
+        let mut lan = Lan::new(config, endpoints.len(), Rng::new(seed, &format!("link {name}")));
+        for (index, fault) in entry.faults.iter().enumerate() {
+            let at = format!("{pointer}/faults/{index}");
+            let end = |device: &Option<String>| match device {
+                None => Ok(None),
+                Some(device) => {
+                    let index = fleet.names().iter().position(|known| known == device);
+                    let end = endpoints.iter().position(|endpoint| Some(endpoint.device) == index);
+                    end.map(Some)
+                        .ok_or_else(|| document.error(&at, format!("the link does not join `{device}`")))
+                }
+            };
+            lan.add_rule(Rule {
+                after: fault.after,
+                before: fault.before.unwrap_or(Time::MAX),
+                from: end(&fault.from)?,
+                to: end(&fault.to)?,
+                fault: fault.fault,
+            });
+        }
+        fleet
+            .join(name, Box::new(lan), endpoints)
+            .map_err(|error| document.error(&pointer, error.to_string()))?;
+        Ok(())
+    }
+}
+
+/// Finds `device.port`, or a device's only port of a kind.
+fn find_port(fleet: &Fleet, plug: &str, kind: PortKind) -> Result<Endpoint, String> {
+    let (device, port) = plug.split_once('.').map_or((plug, None), |(device, port)| (device, Some(port)));
+    let names = fleet.names();
+    let index = names.iter().position(|known| known == device).ok_or_else(|| {
+        format!("there is no device `{device}`{}", suggest(device, names.iter().map(String::as_str)))
+    })?;
+    let fitting: Vec<(usize, &Port)> =
+        fleet.ports(index).iter().enumerate().filter(|(_, port)| port.kind == kind).collect();
+    let listed = || fitting.iter().map(|(_, port)| port.name.as_str()).collect::<Vec<_>>().join(", ");
+    let found = match port {
+        Some(port) => fitting.iter().find(|(_, known)| known.name == port),
+        None if fitting.len() == 1 => fitting.first(),
+        None => None,
+    };
+    match found {
+        Some((port, _)) => Ok(Endpoint { device: index, port: *port as u16 }),
+        None if fitting.is_empty() => Err(format!("`{device}` has no port that this link can carry")),
+        None => Err(format!("say which port of `{device}`: {}", listed())),
+    }
+}
+
+impl StimulusEntry {
+    fn stimulus(&self, fleet: &Fleet, consoles: &[Option<u16>]) -> Result<Stimulus, String> {
+        let names = fleet.names();
+        let index = names.iter().position(|known| *known == self.device).ok_or_else(|| {
+            format!(
+                "there is no device `{}`{}",
+                self.device,
+                suggest(&self.device, names.iter().map(String::as_str))
+            )
+        })?;
+        let action = match (&self.send, &self.set, self.power) {
+            (Some(text), None, None) => {
+                let port = match &self.port {
+                    Some(port) => port.clone(),
+                    None => {
+                        let console = consoles[index].ok_or("the device has no UART")?;
+                        fleet.ports(index)[usize::from(console)].name.clone()
+                    }
+                };
+                Action::Send { port, data: text.clone().into_bytes() }
+            }
+            (None, Some(target), None) => {
+                let (component, channel) = target
+                    .split_once('.')
+                    .ok_or("`set` names component.channel, such as \"fpgaio.button0\"")?;
+                let value = self.to.clone().ok_or("`set` needs `to`: the value")?;
+                Action::Set { component: component.to_owned(), channel: channel.to_owned(), value }
+            }
+            (None, None, Some(PowerAction::Reset)) => Action::Reset,
+            (None, None, Some(PowerAction::Off)) => Action::PowerOff,
+            (None, None, Some(PowerAction::On)) => Action::PowerOn,
+            _ => return Err("a stimulus does one thing: `send`, `set` or `power`".to_owned()),
+        };
+        Ok(Stimulus { at: self.at, what: StimulusKind::Device(self.device.clone(), action) })
+    }
+}

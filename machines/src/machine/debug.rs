@@ -1,0 +1,103 @@
+//! The debugger's door to a machine.
+
+use consort_core::cpu::{RegionKind, RegisterInfo, Watchpoint};
+use consort_core::device::{Debug, PeripheralView, Ran};
+use consort_core::{Addr, BusError, Cycles, Time, Width};
+
+use super::Machine;
+
+impl Machine {
+    /// One byte without side effects: memory, then a peripheral's or the core's own register.
+    fn peek(&self, addr: Addr) -> Result<u8, BusError> {
+        let mut byte = [0];
+        if self.core.memory().read(addr, &mut byte).is_ok() {
+            return Ok(byte[0]);
+        }
+        let word = self.core.peek_private(addr & !3).or_else(|| {
+            let (block, offset) = self.bus.block_at(addr)?;
+            self.bus.blocks[block].model.peek(offset & !3, self.time())
+        });
+        word.map(|word| word.to_le_bytes()[(addr & 3) as usize]).ok_or(BusError::Unmapped(addr))
+    }
+}
+
+impl Debug for Machine {
+    fn core(&self) -> &'static str {
+        self.core.model()
+    }
+
+    fn registers(&self) -> &'static [RegisterInfo] {
+        self.core.registers()
+    }
+
+    fn register(&self, index: usize) -> Option<u128> {
+        self.core.register(index)
+    }
+
+    fn set_register(&mut self, index: usize, value: u128) -> bool {
+        self.core.set_register(index, value)
+    }
+
+    fn pc(&self) -> Addr {
+        self.core.pc()
+    }
+
+    fn read(&self, addr: Addr, out: &mut [u8]) -> Result<(), BusError> {
+        if self.core.memory().read(addr, out).is_ok() {
+            return Ok(());
+        }
+        for (byte, offset) in out.iter_mut().zip(0..) {
+            *byte = self.peek(addr.wrapping_add(offset))?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, addr: Addr, data: &[u8]) -> Result<(), BusError> {
+        if self.core.memory_mut().write(addr, data).is_ok() {
+            return Ok(());
+        }
+        let width =
+            u32::try_from(data.len()).ok().and_then(Width::from_bytes).ok_or(BusError::Refused(addr))?;
+        let value = data.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte));
+        let now = self.time();
+        self.bus.debug_write(now, addr, width, value, self.core.memory_mut())?;
+        self.apply_irqs();
+        Ok(())
+    }
+
+    fn set_breakpoints(&mut self, at: &[Addr]) {
+        self.core.set_breakpoints(at);
+    }
+
+    fn set_watchpoints(&mut self, at: &[Watchpoint]) {
+        self.core.set_watchpoints(at);
+    }
+
+    fn step(&mut self, end: Time) -> Ran {
+        let end: Cycles = self.clock.first_at(end);
+        self.advance(end, Some(1))
+    }
+
+    fn memory_map(&self) -> Vec<(Addr, u64, bool)> {
+        self.regions.iter().map(|region| (region.base, region.size, region.kind != RegionKind::Rom)).collect()
+    }
+
+    fn peripherals(&self) -> Vec<PeripheralView> {
+        let now = self.time();
+        let views = self.bus.blocks.iter().zip(&self.bus.nodes).map(|(block, node)| PeripheralView {
+            name: node.name.clone(),
+            base: block.base,
+            registers: block
+                .model
+                .registers()
+                .iter()
+                .map(|register| (register, block.model.peek(register.offset, now)))
+                .collect(),
+        });
+        views.collect()
+    }
+
+    fn symbol_at(&self, addr: Addr) -> Option<(&str, u64)> {
+        self.symbols.at(addr).map(|(symbol, offset)| (symbol.name.as_str(), offset))
+    }
+}

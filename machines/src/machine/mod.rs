@@ -1,0 +1,361 @@
+//! The machine: a processor core, its memory and the components of a board, as a device of the fleet.
+
+mod build;
+mod bus;
+mod debug;
+mod inbox;
+mod saved;
+mod semihosting;
+
+use consort_core::component::{NodeId, SetError};
+use consort_core::cpu::{Core, Region, Stop};
+use consort_core::device::{Action, Activity, Debug, Device, Halt, Input, Port, Ran, Sent, Stats, What};
+use consort_core::state::StateError;
+use consort_core::trace::{CoreEvent, Digest, Event, Level};
+use consort_core::{Addr, Clock, Cycles, Time};
+
+use crate::loader::Symbols;
+use bus::{IrqChange, MachineBus};
+use inbox::Inbox;
+
+pub use build::{BuildError, Options};
+pub use semihosting::Semihosting;
+
+/// A board with its firmware, running.
+pub struct Machine {
+    core: Box<dyn Core>,
+    bus: MachineBus,
+    clock: Clock,
+    ports: Vec<Port>,
+    /// The node behind each port.
+    port_nodes: Vec<NodeId>,
+    regions: Vec<Region>,
+    symbols: Symbols,
+    inbox: Inbox,
+    state: Power,
+    semihosting: Semihosting,
+    received: u64,
+    sent: u64,
+    console: Option<u16>,
+}
+
+/// Whether the processor may run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+enum Power {
+    On,
+    /// The guest ended its program with this code.
+    Exited(i32),
+    Off,
+}
+
+impl Machine {
+    /// The present, exactly: the core's cycle in time.
+    fn time(&self) -> Time {
+        self.clock.time_of(self.core.now())
+    }
+
+    /// The index of the port that shows the guest's console.
+    pub fn console(&self) -> Option<u16> {
+        self.console
+    }
+
+    /// The guest's exit code, once it has ended its program.
+    pub fn exit_code(&self) -> Option<i32> {
+        match self.state {
+            Power::Exited(code) => Some(code),
+            Power::On | Power::Off => None,
+        }
+    }
+
+    /// The firmware's symbols.
+    pub fn symbols(&self) -> &Symbols {
+        &self.symbols
+    }
+
+    fn reset(&mut self, why: &str) {
+        let now = self.time();
+        self.bus.recorder.log(now, Level::Info, "machine", format!("reset: {why}"));
+        self.bus.reset(now, self.core.memory_mut());
+        self.core.reset();
+        self.bus.recorder.core(now, CoreEvent::Reset);
+        self.apply_irqs();
+        self.state = Power::On;
+    }
+
+    /// Tells the core which interrupt lines changed.
+    fn apply_irqs(&mut self) {
+        for change in self.bus.irqs.drain(..) {
+            match change {
+                IrqChange::Level(irq, level) => self.core.set_line(irq, level),
+                IrqChange::Edge(irq) => self.core.pulse_line(irq),
+            }
+        }
+    }
+
+    /// The earliest cycle at which an input or a component's wake is due.
+    fn due(&self) -> Cycles {
+        let inbox = self.inbox.next();
+        let wake = if self.state == Power::On { self.bus.next_wake } else { Time::MAX };
+        self.clock.first_at(inbox.min(wake))
+    }
+
+    /// Inputs and wakes that are due by the core's present cycle, in the order of their times; at one
+    /// instant, inputs come first.
+    fn catch_up(&mut self) {
+        let now = self.core.now();
+        loop {
+            let wake = if self.state == Power::On { self.bus.next_wake } else { Time::MAX };
+            let (input, at) = (self.inbox.next(), self.inbox.next().min(wake));
+            if self.clock.first_at(at) > now {
+                break;
+            }
+            if input <= wake {
+                if let Some(input) = self.inbox.pop() {
+                    self.take_input(input);
+                }
+            } else {
+                self.bus.wake_next(self.core.memory_mut());
+            }
+            if self.state == Power::On
+                && let Some(why) = self.bus.reset_request.take()
+            {
+                self.reset(why);
+            }
+        }
+        self.apply_irqs();
+    }
+
+    fn take_input(&mut self, input: Input) {
+        let Input { at, what, .. } = input;
+        match what {
+            What::Frame { port, data } => {
+                if self.state == Power::Off {
+                    return;
+                }
+                let Some(node) = self.port_nodes.get(usize::from(port)).copied() else { return };
+                self.received += 1;
+                self.bus.recorder.received(at, port, &data);
+                self.bus.receive(node, &data, at, self.core.memory_mut());
+            }
+            What::Action(action) => {
+                let text = serde_json::to_string(&action).unwrap_or_default();
+                self.bus.recorder.stimulus(at, &text);
+                self.act(at, action);
+            }
+        }
+    }
+
+    fn act(&mut self, at: Time, action: Action) {
+        match action {
+            Action::Send { port, data } => {
+                let index = self.ports.iter().position(|known| known.name == port);
+                if let Some(node) = index.map(|index| self.port_nodes[index])
+                    && self.state != Power::Off
+                {
+                    self.bus.receive(node, &data, at, self.core.memory_mut());
+                }
+            }
+            Action::Set { component, channel, value } => {
+                if let Some(node) = self.bus.find(&component) {
+                    let result = self.bus.set(node, &channel, &value, at, self.core.memory_mut());
+                    if let Err(error) = result {
+                        self.bus.recorder.log(at, Level::GuestError, &component, error.to_string());
+                    }
+                }
+            }
+            Action::Reset if self.state != Power::Off => self.reset("the reset pin"),
+            Action::Reset => {}
+            Action::PowerOff => {
+                self.state = Power::Off;
+                self.bus.recorder.log(at, Level::Info, "machine", "power off".to_owned());
+            }
+            Action::PowerOn if self.state == Power::Off => self.reset("power on"),
+            Action::PowerOn => {}
+        }
+    }
+
+    /// The one loop in which a machine's time passes.
+    fn advance(&mut self, end: Cycles, steps: Option<u64>) -> Ran {
+        let mut left = steps;
+        loop {
+            self.catch_up();
+            if self.state != Power::On || self.core.is_idle() {
+                let own = if self.state == Power::On { self.core.deadline() } else { Cycles::MAX };
+                let next = self.due().min(own);
+                if next >= end {
+                    return Ran::Reached;
+                }
+                self.core.skip_to(next.max(self.core.now()));
+                continue;
+            }
+            if self.core.now() >= end {
+                return Ran::Reached;
+            }
+            let stop = match &mut left {
+                Some(0) => return Ran::Reached,
+                Some(left) => {
+                    *left -= 1;
+                    self.bus.horizon = self.core.now();
+                    self.core.step(&mut self.bus)
+                }
+                None => {
+                    let until = end.min(self.due());
+                    self.bus.horizon = until;
+                    self.core.run(&mut self.bus, until)
+                }
+            };
+            match self.stopped(stop) {
+                None => {}
+                Some(halt) => return Ran::Halted(halt),
+            }
+        }
+    }
+
+    fn stopped(&mut self, stop: Stop) -> Option<Halt> {
+        match stop {
+            Stop::Reached | Stop::Idle => {}
+            Stop::Lockup => {
+                let (at, pc) = (self.time(), self.core.pc());
+                let place = self.place(pc);
+                let text = format!("the processor locked up at {place}; only a reset helps");
+                self.bus.recorder.log(at, Level::GuestError, self.core.model(), text);
+            }
+            Stop::ResetRequest => self.reset("requested by the processor (SYSRESETREQ)"),
+            Stop::Semihosting => self.semihosting_call(),
+            Stop::Breakpoint => return Some(Halt::Breakpoint),
+            Stop::Watchpoint { addr, kind } => return Some(Halt::Watchpoint { addr, kind }),
+            Stop::Unimplemented(what) => {
+                let text = format!("{what} at {}", self.place(self.core.pc()));
+                let at = self.time();
+                self.bus.recorder.log(at, Level::Unimplemented, self.core.model(), text.clone());
+                return Some(Halt::Unimplemented(text));
+            }
+        }
+        if let Some(why) = self.bus.reset_request.take() {
+            self.reset(why);
+        }
+        self.apply_irqs();
+        None
+    }
+
+    fn semihosting_call(&mut self) {
+        let (at, call) = (self.time(), self.core.semihosting());
+        let outcome = self.semihosting.call(call, at, self.core.instructions(), self.core.memory_mut());
+        if !outcome.console.is_empty()
+            && let Some(port) = self.ports.iter().position(|port| port.name == semihosting::PORT)
+        {
+            let (port, data) = (port as u16, std::sync::Arc::from(outcome.console));
+            self.bus.recorder.sent(at, port, &data);
+            self.bus.sent.push(Sent { at, port, data });
+        }
+        if let Some(complaint) = outcome.complaint {
+            self.bus.recorder.log(at, Level::Unimplemented, semihosting::PORT, complaint);
+        }
+        match outcome.exit {
+            Some(code) => {
+                self.state = Power::Exited(code);
+                self.bus.recorder.exit(at, code);
+            }
+            None => self.core.finish_semihosting(outcome.result),
+        }
+    }
+
+    /// An address as people want to see it: with its symbol.
+    fn place(&self, addr: Addr) -> String {
+        match self.symbols.at(addr) {
+            Some((symbol, 0)) => format!("{addr:#010x} ({})", symbol.name),
+            Some((symbol, offset)) => format!("{addr:#010x} ({}+{offset:#x})", symbol.name),
+            None => format!("{addr:#010x}"),
+        }
+    }
+}
+
+impl Device for Machine {
+    fn ports(&self) -> &[Port] {
+        &self.ports
+    }
+
+    fn now(&self) -> Time {
+        self.time()
+    }
+
+    fn next_event(&self) -> Time {
+        match self.state {
+            Power::On if !self.core.is_idle() => self.time(),
+            Power::On => self.clock.time_of(self.due().min(self.core.deadline())),
+            Power::Off | Power::Exited(_) => self.clock.time_of(self.due()),
+        }
+    }
+
+    fn run_until(&mut self, end: Time) -> Ran {
+        self.advance(self.clock.first_at(end), None)
+    }
+
+    fn give(&mut self, input: Input) {
+        self.inbox.push(input);
+    }
+
+    fn check(&self, action: &Action) -> Result<(), SetError> {
+        match action {
+            Action::Send { port, .. } if !self.ports.iter().any(|known| known.name == *port) => {
+                Err(SetError::NoChannel(port.clone()))
+            }
+            Action::Set { component, channel, .. } => {
+                let name = || format!("{component}.{channel}");
+                let node = self.bus.find(component).ok_or_else(|| SetError::NoChannel(name()))?;
+                let channels = self.bus.component(node).channels();
+                let known = channels.iter().any(|known| known.name == channel);
+                if known { Ok(()) } else { Err(SetError::NoChannel(name())) }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn take_sent(&mut self, out: &mut Vec<Sent>) {
+        self.sent += self.bus.sent.len() as u64;
+        out.append(&mut self.bus.sent);
+    }
+
+    fn take_events(&mut self, out: &mut Vec<Event>) {
+        self.bus.recorder.take(out);
+    }
+
+    fn want_events(&mut self, wanted: bool) {
+        self.bus.recorder.want(wanted);
+    }
+
+    fn save(&self) -> Result<Vec<u8>, StateError> {
+        saved::save(self)
+    }
+
+    fn restore(&mut self, bytes: &[u8]) -> Result<(), StateError> {
+        saved::restore(self, bytes)
+    }
+
+    fn digest(&self) -> Result<Digest, StateError> {
+        saved::digest(self)
+    }
+
+    fn stats(&self) -> Stats {
+        Stats {
+            instructions: self.core.instructions(),
+            exceptions: self.bus.exceptions(),
+            sent: self.sent,
+            received: self.received,
+        }
+    }
+
+    fn activity(&self) -> Activity {
+        match self.state {
+            Power::Off => Activity::Off,
+            Power::Exited(_) => Activity::Exited,
+            Power::On if !self.core.is_idle() => Activity::Running,
+            Power::On if self.core.is_locked_up() => Activity::LockedUp,
+            Power::On => Activity::Asleep,
+        }
+    }
+
+    fn debug(&mut self) -> Option<&mut dyn Debug> {
+        Some(self)
+    }
+}
