@@ -17,6 +17,7 @@ pub mod count;
 pub mod generic;
 pub mod nrf;
 pub mod parts;
+pub mod smsc;
 
 use consort_core::component::ModelEntry;
 
@@ -30,6 +31,7 @@ pub fn models() -> &'static [ModelEntry] {
         ModelEntry::peripheral::<arm::CmsdkWatchdog>(),
         ModelEntry::peripheral::<arm::Mps2Fpgaio>(),
         ModelEntry::peripheral::<arm::Mps2Scc>(),
+        ModelEntry::peripheral::<smsc::Lan9118>(),
         ModelEntry::peripheral::<generic::Unmodelled>(),
     ];
     MODELS
