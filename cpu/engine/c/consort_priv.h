@@ -11,6 +11,9 @@ struct TranslationBlock;
 
 #define CONSORT_IO_SLOTS 256
 
+/* Translated blocks that the look-up table starts with room for. */
+#define CONSORT_HTABLE_SIZE 1024
+
 /* The granule of the written-page marks, whatever the core's own page size. */
 #define CONSORT_DIRTY_BITS 12
 
