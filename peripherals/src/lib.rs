@@ -31,6 +31,8 @@ pub fn models() -> &'static [ModelEntry] {
         ModelEntry::peripheral::<arm::CmsdkWatchdog>(),
         ModelEntry::peripheral::<arm::Mps2Fpgaio>(),
         ModelEntry::peripheral::<arm::Mps2Scc>(),
+        ModelEntry::peripheral::<arm::Pl022>(),
+        ModelEntry::peripheral::<arm::VersatileI2c>(),
         ModelEntry::peripheral::<smsc::Lan9118>(),
         ModelEntry::peripheral::<generic::Unmodelled>(),
     ];

@@ -7,6 +7,8 @@ mod cmsdk_uart;
 mod cmsdk_watchdog;
 mod mps2_fpgaio;
 mod mps2_scc;
+mod pl022;
+mod versatile_i2c;
 
 pub use cmsdk_dualtimer::CmsdkDualtimer;
 pub use cmsdk_gpio::CmsdkGpio;
@@ -15,3 +17,5 @@ pub use cmsdk_uart::CmsdkUart;
 pub use cmsdk_watchdog::CmsdkWatchdog;
 pub use mps2_fpgaio::Mps2Fpgaio;
 pub use mps2_scc::Mps2Scc;
+pub use pl022::Pl022;
+pub use versatile_i2c::VersatileI2c;
