@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The one entry point; every target sets up what it needs. `make` alone lists them.
+
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test check bench firmware clean
+
+help: ## lists what there is
+	@echo "Consort: a fleet of virtual devices in one deterministic virtual time"
+	@echo
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-16s %s\n", $$1, $$2 }'
+
+setup: ## installs what the build needs (cmake, libclang, ...) or says what to install
+	@.ci/setup build
+
+build: setup ## builds the consort command into target/release
+	@cargo build --release || { echo "make: the build failed; the first error above says why" >&2; exit 1; }
+
+demo: build ## a phone-side hub, a watch and two sensors tell a story
+	@target/release/consort run fleets/demo.json || { echo "make: the demo failed; the line above says why" >&2; exit 1; }
+
+test: setup ## all tests
+	@.ci/test || { echo "make: tests failed; what they said is in target/test" >&2; exit 1; }
+
+check: setup ## formatting, lints, documentation links, licences
+	@.ci/check || { echo "make: the check failed; the lines above say what to change" >&2; exit 1; }
+
+bench: build ## measures beside QEMU; the same figures go to target/bench/summary.json
+	@.ci/setup test
+	@cargo bench -q --bench summary || { echo "make: the benchmark failed; the line above says why" >&2; exit 1; }
+
+firmware: ## rebuilds firmware/bin from its sources, bit by bit the same
+	@.ci/setup firmware
+	@$(MAKE) -s -C firmware
+
+clean: ## removes everything that was built
+	@cargo clean
+	@$(MAKE) -s -C firmware clean
