@@ -1,0 +1,359 @@
+//! Two cores of truth: random programs run in one go, cut at random places, moved to fresh engines and single-stepped
+//! must agree in registers, memory, device accesses and counts.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use consort_cpu::engine::{
+    Access, AccessKind, BusError, Engine, Exception, Io, Isa, Options, Perms, Reg, Stop,
+};
+use proptest::prelude::*;
+
+const RAM: u64 = 0x2000_0000;
+const CODE: u64 = RAM + 0x1000;
+const DATA: u64 = RAM + 0x4000;
+const DEVICE: u64 = 0x4000_0000;
+const TOTAL: u64 = 3000;
+
+/// One piece of a program. Registers: r0-r5 compute, r6 is the loop counter, r7 the RAM buffer, r8 the device.
+#[derive(Clone, Debug)]
+enum Piece {
+    /// A 16- or 32-bit computation on r0-r5.
+    Compute(u8, u8, u8, u8),
+    /// A load or store of some width in the RAM buffer.
+    Memory { store: bool, width: u8, register: u8, offset: u8 },
+    /// A load or store of some width at the device; `multiple` uses LDM / STM of two registers.
+    Device { store: bool, multiple: bool, register: u8, offset: u8 },
+    /// An IT block of up to four computations.
+    It { condition: u8, mask: u8, pieces: Vec<(u8, u8)> },
+    /// A conditional branch over the next pieces.
+    Skip { condition: u8, pieces: Vec<Piece> },
+    /// A small counted loop.
+    Loop { rounds: u8, pieces: Vec<Piece> },
+    /// Rewrites an instruction a little further on, then runs into it.
+    Patch { immediate: u8, distance: u8 },
+    /// A supervisor call.
+    Svc(u8),
+}
+
+fn assemble(pieces: &[Piece], code: &mut Vec<u16>, depth: usize) {
+    for piece in pieces {
+        match piece {
+            Piece::Compute(kind, d, n, m) => compute(*kind, *d, *n, *m, code),
+            Piece::Memory { store, width, register, offset } => {
+                // STRB / LDRB / STRH / LDRH / STR / LDR / LDRSB / LDRD register, [r7, #imm8]; T32, unaligned allowed.
+                let (rt, offset) = (u16::from(register % 6), u16::from(*offset));
+                match (store, width % 4) {
+                    (true, 0) => code.extend([0xf887, rt << 12 | offset]),
+                    (false, 0) => code.extend([0xf897, rt << 12 | offset]),
+                    (true, 1) => code.extend([0xf8a7, rt << 12 | offset]),
+                    (false, 1) => code.extend([0xf8b7, rt << 12 | offset]),
+                    (true, 2) => code.extend([0xf8c7, rt << 12 | offset]),
+                    (false, 2) => code.extend([0xf8d7, rt << 12 | offset]),
+                    (true, _) => code.extend([0xe9c7, rt << 12 | (rt + 1) % 6 << 8 | offset]),
+                    (false, _) => code.extend([0xe9d7, rt << 12 | (rt + 1) % 6 << 8 | offset]),
+                }
+            }
+            Piece::Device { store, multiple, register, offset } => {
+                let (rt, offset) = (u16::from(register % 6), u16::from(*offset) & !3);
+                match (store, multiple) {
+                    (true, false) => code.extend([0xf8c8, rt << 12 | offset]),
+                    (false, false) => code.extend([0xf8d8, rt << 12 | offset]),
+                    (true, true) => code.extend([0xe888, 1 << rt | 1 << ((rt + 1) % 6)]),
+                    (false, true) => code.extend([0xe898, 1 << rt | 1 << ((rt + 1) % 6)]),
+                }
+            }
+            Piece::It { condition, mask, pieces } => {
+                // Pieces beyond the mask's length are unconditional: both kinds are wanted.
+                let condition = u16::from(condition % 14);
+                let mask = match mask % 15 + 1 {
+                    // An IT of AL must not have an "else".
+                    mask if condition == 14 => mask & mask.wrapping_neg(),
+                    mask => mask,
+                };
+                code.push(0xbf00 | condition << 4 | u16::from(mask));
+                for (register, immediate) in pieces {
+                    // ADD.W keeps the flags, so that the block's condition holds throughout.
+                    let r = u16::from(register % 6);
+                    code.extend([0xf100 | r, r << 8 | u16::from(*immediate)]);
+                }
+            }
+            Piece::Skip { condition, pieces } => {
+                let at = code.len();
+                code.push(0);
+                assemble(pieces, code, depth);
+                let distance = code.len() - at - 2;
+                code[at] = if code.len() - at >= 2 && distance < 120 {
+                    0xd000 | u16::from(condition % 14) << 8 | distance as u16
+                } else {
+                    0xbf00
+                };
+            }
+            Piece::Loop { rounds, pieces } if depth == 0 => {
+                code.push(0x2600 | u16::from(rounds % 20 + 1)); // movs r6, #rounds
+                let start = code.len();
+                assemble(pieces, code, depth + 1);
+                code.push(0x3e01); // subs r6, #1
+                let back = (code.len() - start + 2) as u16;
+                // beq over the long branch, then b back
+                code.push(0xd000);
+                code.push(0xe000 | (0x800 - (back + 1)) & 0x7ff);
+            }
+            Piece::Loop { pieces, .. } => assemble(pieces, code, depth),
+            Piece::Patch { immediate, distance } => {
+                // movw r5, #(adds r0, #imm); adr r4, target; strh r5, [r4]; nops; target: adds r0, #0
+                let value = 0x3000 | u16::from(*immediate);
+                let (i, imm3, imm8) = (value >> 11 & 1, value >> 8 & 7, value & 0xff);
+                let distance = usize::from(distance % 6);
+                code.extend([0xf240 | i << 10 | value >> 12, imm3 << 12 | 5 << 8 | imm8]);
+                // ADR.W counts from the word-aligned PC.
+                let adr = code.len();
+                let target = adr + 2 + 1 + distance;
+                let base = (adr * 2 + 4) & !3;
+                code.extend([0xf20f, 4 << 8 | (target * 2 - base) as u16]);
+                code.push(0x8025);
+                code.extend(std::iter::repeat_n(0xbf00, distance));
+                code.push(0x3000);
+            }
+            Piece::Svc(number) => code.push(0xdf00 | u16::from(*number)),
+        }
+    }
+}
+
+fn compute(kind: u8, d: u8, n: u8, m: u8, code: &mut Vec<u16>) {
+    let (d, n, m) = (u16::from(d % 6), u16::from(n % 6), u16::from(m % 6));
+    match kind % 12 {
+        0 => code.push(0x1800 | m << 6 | n << 3 | d), // adds rd, rn, rm
+        1 => code.push(0x1a00 | m << 6 | n << 3 | d), // subs rd, rn, rm
+        2 => code.push(0x4040 | n << 3 | d),          // eors rd, rn
+        3 => code.push(0x4340 | n << 3 | d),          // muls rd, rn
+        4 => code.push(0x4140 | n << 3 | d),          // adcs rd, rn
+        5 => code.push(0x41c0 | n << 3 | d),          // rors rd, rn
+        6 => code.push(0x4280 | n << 3 | d),          // cmp rd, rn
+        7 => code.extend([0xfbb0 | n, 0xf0f0 | d << 8 | m]), // udiv rd, rn, rm
+        8 => code.extend([0xfb00 | n, d << 12 | d << 8 | m]), // mla rd, rn, rm, rd
+        9 => code.extend([0xfab0 | n, 0xf080 | d << 8 | n]), // clz rd, rn
+        10 => code.push(0x3000 | d << 8 | n * 37 + m), // adds rd, #imm
+        _ => code.extend([0xfa90 | n, 0xf0a0 | d << 8 | n]), // rbit rd, rn
+    }
+}
+
+fn program(pieces: &[Piece]) -> Vec<u16> {
+    let mut code = Vec::new();
+    assemble(pieces, &mut code, 0);
+    // Around again, forever.
+    let back = code.len() as i32 + 2;
+    let imm = (-back) as u32;
+    let (s, i1, i2) = (imm >> 31 & 1, imm >> 22 & 1, imm >> 21 & 1);
+    let (j1, j2) = (!(i1 ^ s) & 1, !(i2 ^ s) & 1);
+    code.push((0xf000 | s << 10 | imm >> 11 & 0x3ff) as u16);
+    code.push((0x9000 | j1 << 13 | j2 << 11 | imm & 0x7ff) as u16);
+    code
+}
+
+/// A device whose answers depend on when it is asked, so that a wrong count shows in registers too.
+struct Device {
+    base: u64,
+    log: Vec<(u64, u64, u64, Option<u64>)>,
+    stop_every: Option<u64>,
+}
+
+impl Device {
+    fn note(&mut self, cx: &mut Access<'_>, address: u64, value: Option<u64>) -> u64 {
+        let now = self.base.wrapping_add(cx.executed());
+        self.log.push((now, cx.pc(), address, value));
+        if self.stop_every.is_some_and(|every| now % every == 0) {
+            cx.stop_after();
+        }
+        now
+    }
+}
+
+impl Io for Device {
+    fn read(&mut self, cx: &mut Access<'_>, address: u64, _: u8) -> Result<u64, BusError> {
+        let now = self.note(cx, address, None);
+        Ok(now.wrapping_mul(0x9e37_79b9) >> 3 ^ address)
+    }
+
+    fn write(&mut self, cx: &mut Access<'_>, address: u64, _: u8, value: u64) -> Result<(), BusError> {
+        self.note(cx, address, Some(value));
+        Ok(())
+    }
+}
+
+fn registers() -> impl Iterator<Item = Reg> + Clone {
+    (0..16).map(Reg::r).chain([Reg::XPSR, Reg::EXCLUSIVE_ADDRESS, Reg::EXCLUSIVE_VALUE])
+}
+
+fn engine(isa: Isa, code: &[u16]) -> Engine {
+    let mut engine = Engine::new(isa, Options { translation_buffer: 4 << 20, mpu_regions: 8 }).unwrap();
+    engine.map_ram(RAM, 0x8000, Perms::Rwx).unwrap();
+    let bytes: Vec<u8> = code.iter().flat_map(|half| half.to_le_bytes()).collect();
+    engine.write_memory(CODE, &bytes).unwrap();
+    for n in 0..6 {
+        engine.set_reg(Reg::r(n), u64::from(n) * 0x0123_4567);
+    }
+    engine.set_reg(Reg::r(7), DATA);
+    engine.set_reg(Reg::r(8), DEVICE);
+    engine.set_reg(Reg::SP, RAM + 0x8000);
+    engine.set_reg(Reg::PC, CODE);
+    engine
+}
+
+#[derive(Debug, PartialEq)]
+struct Outcome {
+    executed: u64,
+    registers: Vec<u64>,
+    memory: Vec<u8>,
+    accesses: Vec<(u64, u64, u64, Option<u64>)>,
+    calls: Vec<(u64, u32)>,
+}
+
+/// How a run is disturbed.
+#[derive(Clone, Debug, Default)]
+struct Cuts {
+    budgets: Vec<u64>,
+    /// Continue in a fresh engine after every n-th cut.
+    move_every: Option<usize>,
+    breakpoints: Vec<u64>,
+    watch: Option<(u64, u64)>,
+    stop_every: Option<u64>,
+    watch_unmask: bool,
+}
+
+fn run(isa: Isa, code: &[u16], cuts: &Cuts) -> Outcome {
+    let mut core = engine(isa, code);
+    let mut device = Device { base: 0, log: Vec::new(), stop_every: cuts.stop_every };
+    let mut calls = Vec::new();
+    let mut budgets = cuts.budgets.iter().copied().cycle();
+    let prepare = |core: &mut Engine| {
+        for at in &cuts.breakpoints {
+            core.add_breakpoint(CODE + at * 2);
+        }
+        if let Some((at, size)) = cuts.watch {
+            core.add_watchpoint(DATA + at, size, AccessKind::Read);
+            core.add_watchpoint(DATA + at, size, AccessKind::Write);
+        }
+        core.watch_unmask(cuts.watch_unmask);
+    };
+    prepare(&mut core);
+    let mut cut = 0;
+    while device.base < TOTAL {
+        let budget = budgets.next().unwrap_or(TOTAL).min(TOTAL - device.base);
+        let exit = core.run(&mut device, budget);
+        assert!(exit.executed <= budget);
+        device.base += exit.executed;
+        match exit.stop {
+            Stop::Budget => assert_eq!(exit.executed, budget),
+            Stop::Exception(Exception::Svc { number }) => calls.push((device.base, number)),
+            Stop::Requested | Stop::Breakpoint | Stop::Watchpoint { .. } => {}
+            other => panic!("{other:?} at {:#x}", core.reg(Reg::PC)),
+        }
+        cut += 1;
+        if cuts.move_every.is_some_and(|every| cut % every == 0) {
+            let mut next = engine(isa, &[]);
+            let mut memory = vec![0; 0x8000];
+            core.read_memory(RAM, &mut memory).unwrap();
+            next.write_memory(RAM, &memory).unwrap();
+            for reg in registers() {
+                next.set_reg(reg, core.reg(reg));
+            }
+            core = next;
+            prepare(&mut core);
+            if exit.stop == Stop::Breakpoint {
+                // A fresh engine has not reported the breakpoint yet: it does so at once.
+                assert_eq!(core.run(&mut device, 1).stop, Stop::Breakpoint);
+            }
+        }
+    }
+    let mut memory = vec![0; 0x8000];
+    core.read_memory(RAM, &mut memory).unwrap();
+    Outcome {
+        executed: device.base,
+        registers: registers().map(|reg| core.reg(reg)).collect(),
+        memory,
+        accesses: device.log,
+        calls,
+    }
+}
+
+/// The first difference, in words short enough to read.
+fn difference(left: &Outcome, right: &Outcome) -> Option<String> {
+    let first = left.accesses.iter().zip(&right.accesses).position(|(l, r)| l != r);
+    if let Some(at) = first {
+        return Some(format!("access {at}: {:?} against {:?}", left.accesses[at], right.accesses[at]));
+    }
+    if left.accesses.len() != right.accesses.len() {
+        return Some(format!("{} accesses against {}", left.accesses.len(), right.accesses.len()));
+    }
+    if left.calls != right.calls {
+        return Some(format!("calls {:?} against {:?}", left.calls, right.calls));
+    }
+    if let Some(at) = left.memory.iter().zip(&right.memory).position(|(l, r)| l != r) {
+        return Some(format!("memory at {at:#x}: {:#x} against {:#x}", left.memory[at], right.memory[at]));
+    }
+    (left != right).then(|| format!("{:x?} against {:x?}", left.registers, right.registers))
+}
+
+fn leaf() -> impl Strategy<Value = Piece> {
+    prop_oneof![
+        6 => any::<(u8, u8, u8, u8)>().prop_map(|(k, d, n, m)| Piece::Compute(k, d, n, m)),
+        3 => any::<(bool, u8, u8, u8)>()
+            .prop_map(|(store, width, register, offset)| Piece::Memory { store, width, register, offset }),
+        2 => any::<(bool, bool, u8, u8)>()
+            .prop_map(|(store, multiple, register, offset)| Piece::Device { store, multiple, register, offset }),
+        2 => (any::<u8>(), any::<u8>(), prop::collection::vec(any::<(u8, u8)>(), 4..5))
+            .prop_map(|(condition, mask, pieces)| Piece::It { condition, mask, pieces }),
+        1 => any::<(u8, u8)>().prop_map(|(immediate, distance)| Piece::Patch { immediate, distance }),
+        1 => any::<u8>().prop_map(Piece::Svc),
+    ]
+}
+
+fn pieces() -> impl Strategy<Value = Vec<Piece>> {
+    let tree = leaf().prop_recursive(2, 24, 6, |inner| {
+        prop_oneof![
+            (any::<u8>(), prop::collection::vec(inner.clone(), 1..5))
+                .prop_map(|(condition, pieces)| Piece::Skip { condition, pieces }),
+            (any::<u8>(), prop::collection::vec(inner, 1..6))
+                .prop_map(|(rounds, pieces)| Piece::Loop { rounds, pieces }),
+        ]
+    });
+    prop::collection::vec(tree, 1..24)
+}
+
+fn cuts() -> impl Strategy<Value = Cuts> {
+    (
+        prop::collection::vec(prop_oneof![1..4u64, 1..60u64, 1..900u64], 1..12),
+        prop::option::of(1..9usize),
+        prop::collection::vec(0..200u64, 0..3),
+        prop::option::of((0..256u64, 1..9u64)),
+        prop::option::of(1..4u64),
+        any::<bool>(),
+    )
+        .prop_map(|(budgets, move_every, breakpoints, watch, stop_every, watch_unmask)| Cuts {
+            budgets,
+            move_every,
+            breakpoints,
+            watch,
+            stop_every,
+            watch_unmask,
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn cuts_do_not_change_a_run(pieces in pieces(), cuts in cuts(), m7 in any::<bool>()) {
+        let isa = if m7 { Isa::CortexM7 } else { Isa::CortexM3 };
+        let code = program(&pieces);
+        let whole = run(isa, &code, &Cuts { budgets: vec![TOTAL], ..Cuts::default() });
+        prop_assert_eq!(difference(&run(isa, &code, &cuts), &whole), None);
+    }
+
+    #[test]
+    fn single_steps_make_the_same_run(pieces in pieces()) {
+        let code = program(&pieces);
+        let whole = run(Isa::CortexM4, &code, &Cuts { budgets: vec![TOTAL], ..Cuts::default() });
+        let steps = run(Isa::CortexM4, &code, &Cuts { budgets: vec![1], ..Cuts::default() });
+        prop_assert_eq!(difference(&steps, &whole), None);
+    }
+}
