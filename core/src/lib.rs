@@ -11,6 +11,7 @@
 //! | [`cpu`] | what a machine sees of a processor core |
 //! | [`device`] | what the fleet sees of a machine |
 //! | [`link`] | media that join ports |
+//! | [`radio`] | the air: path loss, range, packets with their times |
 //! | [`fleet`] | devices and links in one virtual time |
 //! | [`trace`] | what happened, and its digest |
 //! | [`state`] | saving and restoring |
@@ -22,6 +23,7 @@ pub mod cpu;
 pub mod device;
 pub mod fleet;
 pub mod link;
+pub mod radio;
 pub mod rng;
 pub mod state;
 pub mod testing;

@@ -34,6 +34,8 @@ pub enum Fate {
     },
     /// Dropped because the receiver's queue was full.
     Overflow,
+    /// Too weak to be heard where the receiver is.
+    OutOfRange,
 }
 
 /// A medium. Frames come to it in the order of (time, source, sequence), whatever the windows are.

@@ -6,7 +6,7 @@
 //! multiplexer at the pad; here it is a [`Signal`] on the event bus, at addresses where no register is, so
 //! that no guest access can forge one.
 
-use consort_core::component::{Coverage, Register};
+use consort_core::component::Register;
 use consort_core::{Addr, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -84,42 +84,67 @@ impl Signal {
 const CNF: &[consort_core::component::Field] =
     &[f("DIR", 0, 1), f("INPUT", 1, 1), f("PULL", 2, 2), f("DRIVE", 8, 3), f("SENSE", 16, 2)];
 
-const COMMON: &[Register] = &[
-    Register::rw(OUT, "OUT", 0),
-    Register::rw(OUTSET, "OUTSET", 0),
-    Register::rw(OUTCLR, "OUTCLR", 0),
-    Register::ro(IN, "IN", 0),
-    Register::rw(DIR, "DIR", 0),
-    Register::rw(DIRSET, "DIRSET", 0),
-    Register::rw(DIRCLR, "DIRCLR", 0),
-];
-const NRF52: &[Register] = &[
-    Register::rw(LATCH, "LATCH", 0),
-    Register::rw(DETECTMODE, "DETECTMODE", 0).fields(&[f("DETECTMODE", 0, 1)]).coverage(Coverage::Modelled),
-];
+/// Where the registers of port 1 are, from those of port 0.
+const PORT1: u32 = 0x300;
+
+macro_rules! port {
+    ($base:expr, $prefix:literal) => {
+        &[
+            Register::rw($base + OUT, concat!($prefix, "OUT"), 0),
+            Register::rw($base + OUTSET, concat!($prefix, "OUTSET"), 0),
+            Register::rw($base + OUTCLR, concat!($prefix, "OUTCLR"), 0),
+            Register::ro($base + IN, concat!($prefix, "IN"), 0),
+            Register::rw($base + DIR, concat!($prefix, "DIR"), 0),
+            Register::rw($base + DIRSET, concat!($prefix, "DIRSET"), 0),
+            Register::rw($base + DIRCLR, concat!($prefix, "DIRCLR"), 0),
+        ]
+    };
+}
+macro_rules! latch {
+    ($base:expr, $prefix:literal) => {
+        &[
+            Register::rw($base + LATCH, concat!($prefix, "LATCH"), 0),
+            Register::rw($base + DETECTMODE, concat!($prefix, "DETECTMODE"), 0).fields(&[f(
+                "DETECTMODE",
+                0,
+                1,
+            )]),
+        ]
+    };
+}
 const PINS: &[Register] = array!(rw PIN_CNF, 4, "PIN_CNF[", "]", 2, CNF;
     0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31);
+const PINS1: &[Register] = array!(rw PORT1 + PIN_CNF, 4, "P1.PIN_CNF[", "]", 2, CNF;
+    0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
 
-static SPEC51: Spec = Spec::new(&[], &[], &[], &[COMMON, PINS]);
-static SPEC52: Spec = Spec::new(&[], &[], &[], &[COMMON, NRF52, PINS]);
+static SPEC51: Spec = Spec::new(&[], &[], &[], &[port!(0, ""), PINS]);
+static SPEC1: Spec = Spec::new(&[], &[], &[], &[port!(0, ""), latch!(0, ""), PINS]);
+static SPEC2: Spec = Spec::new(
+    &[],
+    &[],
+    &[],
+    &[port!(0, ""), latch!(0, ""), PINS, port!(PORT1, "P1."), latch!(PORT1, "P1."), PINS1],
+);
 
-/// Which port this is.
+/// Which chip's pins these are.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GpioConfig {
     /// The chip's family, default `nrf52`.
     #[serde(default)]
     pub series: Series,
-    /// 0 or 1: GPIOTE and others number the pins of port 1 from 32.
-    #[serde(default)]
-    pub port: u8,
+    /// Ports: 1 (default), or 2 on nRF52833 and nRF52840, whose P1.00 is pin `p32`.
+    #[serde(default = "one")]
+    pub ports: u8,
 }
 
-/// A GPIO port. Lines `p0` to `p31` are the levels of the pads, pins `p0` to `p31` what drives them from
-/// outside; a pad that nothing ever drove from outside follows its own driver or pull.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Gpio {
-    config: GpioConfig,
+fn one() -> u8 {
+    1
+}
+
+/// The pads of one port.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Pads {
     /// What comes from outside, and whether anything ever did.
     external: u32,
     wired: u32,
@@ -127,56 +152,70 @@ pub struct Gpio {
     taken: u32,
     given: u32,
     /// Levels of the pads as last told.
-    pads: u32,
+    levels: u32,
     /// Pins whose sense condition holds.
     sensed: u32,
     detect: bool,
 }
 
+/// All GPIO ports of the chip. Lines `p0` to `p47` are the levels of the pads, pins `p0` to `p47` what
+/// drives them from outside; a pad that nothing ever drove from outside follows its own driver or pull.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Gpio {
+    config: GpioConfig,
+    ports: [Pads; 2],
+}
+
 const NAMES: &[&str] = &[
     "p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8", "p9", "p10", "p11", "p12", "p13", "p14", "p15",
     "p16", "p17", "p18", "p19", "p20", "p21", "p22", "p23", "p24", "p25", "p26", "p27", "p28", "p29", "p30",
-    "p31",
+    "p31", "p32", "p33", "p34", "p35", "p36", "p37", "p38", "p39", "p40", "p41", "p42", "p43", "p44", "p45",
+    "p46", "p47",
 ];
 
-impl Gpio {
-    fn first(&self) -> u8 {
-        (self.config.port & 1) * 32
-    }
+/// A port and the offset of its registers.
+type Port = (usize, u32);
+const PORTS: [Port; 2] = [(0, 0), (1, PORT1)];
 
-    fn level(&self, pin: u32, io: &Io<'_, '_>) -> bool {
+impl Gpio {
+    fn level(&self, (port, base): Port, pin: u32, io: &Io<'_, '_>) -> bool {
+        let pads = &self.ports[port];
         let bit = |word: u32| word >> pin & 1 != 0;
-        let cnf = io.reg(PIN_CNF + pin * 4);
-        let out = if bit(self.taken) { bit(self.given) } else { bit(io.reg(OUT)) };
+        let cnf = io.reg(base + PIN_CNF + pin * 4);
+        let out = if bit(pads.taken) { bit(pads.given) } else { bit(io.reg(base + OUT)) };
         // PS 20.3.3, DRIVE: D0S1 and D0H1 do not drive 0, S0D1 and H0D1 do not drive 1.
         let drives = match cnf >> 8 & 7 {
             4 | 5 => out,
             6 | 7 => !out,
             _ => true,
         };
-        if (bit(self.taken) || cnf & 1 != 0) && drives {
+        if (bit(pads.taken) || cnf & 1 != 0) && drives {
             out
-        } else if bit(self.wired) {
-            bit(self.external)
+        } else if bit(pads.wired) {
+            bit(pads.external)
         } else {
             cnf >> 2 & 3 == 3
         }
     }
 
     /// Recomputes the pads in `which` and all that follows from them.
-    fn update(&mut self, which: u32, io: &mut Io<'_, '_>) {
-        let mut sensed = self.sensed;
+    fn update(&mut self, at: Port, which: u32, io: &mut Io<'_, '_>) {
+        let (port, base) = at;
+        let mut sensed = self.ports[port].sensed;
         let mut left = which;
         while left != 0 {
             let pin = left.trailing_zeros();
             left &= left - 1;
-            let (bit, level) = (1 << pin, self.level(pin, io));
-            if level != (self.pads & bit != 0) {
-                self.pads ^= bit;
-                io.cx.drive(pin as u16, level);
-                Signal::Level { pin: self.first() + pin as u8, level }.send(io);
+            let (bit, level) = (1 << pin, self.level(at, pin, io));
+            if level != (self.ports[port].levels & bit != 0) {
+                self.ports[port].levels ^= bit;
+                let number = port as u8 * 32 + pin as u8;
+                if usize::from(number) < NAMES.len() {
+                    io.cx.drive(u16::from(number), level);
+                }
+                Signal::Level { pin: number, level }.send(io);
             }
-            let cnf = io.reg(PIN_CNF + pin * 4);
+            let cnf = io.reg(base + PIN_CNF + pin * 4);
             let senses = cnf & 2 == 0
                 && match cnf >> 16 & 3 {
                     2 => level,
@@ -185,43 +224,54 @@ impl Gpio {
                 };
             sensed = if senses { sensed | bit } else { sensed & !bit };
         }
-        io.set(LATCH, io.reg(LATCH) | sensed & !self.sensed);
-        self.sensed = sensed;
-        self.tell_detect(io);
+        io.set(base + LATCH, io.reg(base + LATCH) | sensed & !self.ports[port].sensed);
+        self.ports[port].sensed = sensed;
+        self.tell_detect(at, io);
     }
 
-    fn tell_detect(&mut self, io: &mut Io<'_, '_>) {
+    fn tell_detect(&mut self, (port, base): Port, io: &mut Io<'_, '_>) {
         // PS 20.1.2: DETECT is the OR of all pins' signals, or of LATCH when DETECTMODE says so.
-        let source = if io.reg(DETECTMODE) & 1 != 0 { io.reg(LATCH) } else { self.sensed };
-        if self.detect != (source != 0) {
-            self.detect = source != 0;
-            Signal::Detect { port: self.config.port & 1, level: self.detect }.send(io);
+        let latched = io.reg(base + DETECTMODE) & 1 != 0;
+        let source = if latched { io.reg(base + LATCH) } else { self.ports[port].sensed };
+        self.set_detect(port, source != 0, io);
+    }
+
+    fn set_detect(&mut self, port: usize, level: bool, io: &mut Io<'_, '_>) {
+        if self.ports[port].detect != level {
+            self.ports[port].detect = level;
+            Signal::Detect { port: port as u8, level }.send(io);
         }
     }
 
-    /// DIR and PIN_CNF's DIR are the same flip-flops (PS 20.3: "DIR bit is reflected").
-    fn set_dir(&mut self, dir: u32, io: &mut Io<'_, '_>) {
-        io.set(DIR, dir);
-        for pin in 0..32 {
-            let cnf = io.reg(PIN_CNF + pin * 4);
-            io.set(PIN_CNF + pin * 4, cnf & !1 | dir >> pin & 1);
+    /// DIR and PIN_CNF's DIR are the same flip-flops (PS 20.3.5, 20.3.10).
+    fn set_dir(base: u32, dir: u32, changed: u32, io: &mut Io<'_, '_>) {
+        io.set(base + DIR, dir);
+        for pin in (0..32).filter(|pin| changed >> pin & 1 != 0) {
+            let cnf = io.reg(base + PIN_CNF + pin * 4);
+            io.set(base + PIN_CNF + pin * 4, cnf & !1 | dir >> pin & 1);
         }
+    }
+
+    /// Port 0 has its registers below port 1's.
+    fn port_of(offset: u32) -> Port {
+        PORTS[usize::from(offset >= PORT1 + OUT)]
     }
 }
 
 impl Logic for Gpio {
     const KIND: &'static str = "nordic-gpio";
-    const DOC: &'static str = "A GPIO port of 32 pins with sense, DETECT and LATCH.";
+    const DOC: &'static str = "GPIO: one or two ports of pins with sense, DETECT and LATCH.";
     type Config = GpioConfig;
 
     fn new(config: GpioConfig) -> Self {
-        Self { config, external: 0, wired: 0, taken: 0, given: 0, pads: 0, sensed: 0, detect: false }
+        Self { config, ports: Default::default() }
     }
 
     fn spec(&self) -> &'static Spec {
-        match self.config.series {
-            Series::Nrf51 => &SPEC51,
-            Series::Nrf52 => &SPEC52,
+        match (self.config.series, self.config.ports) {
+            (Series::Nrf51, _) => &SPEC51,
+            (Series::Nrf52, 2..) => &SPEC2,
+            _ => &SPEC1,
         }
     }
 
@@ -239,86 +289,89 @@ impl Logic for Gpio {
 
     /// What is outside stays as it is.
     fn reset(&mut self, io: &mut Io<'_, '_>) {
-        (self.taken, self.given) = (0, 0);
-        let before = self.pads;
-        self.pads = 0; // the machine has let the lines fall
-        self.update(u32::MAX, io);
-        for pin in 0..32 {
-            if (before & !self.pads) >> pin & 1 != 0 {
-                Signal::Level { pin: self.first() + pin, level: false }.send(io);
+        for (port, base) in PORTS {
+            let pads = &mut self.ports[port];
+            (pads.taken, pads.given) = (0, 0);
+            let before = std::mem::take(&mut pads.levels); // the machine has let the lines fall
+            self.update((port, base), u32::MAX, io);
+            for pin in (0..32).filter(|pin| (before & !self.ports[port].levels) >> pin & 1 != 0) {
+                Signal::Level { pin: port as u8 * 32 + pin, level: false }.send(io);
             }
         }
     }
 
     fn view(&self, offset: u32, regs: &Regs<'_>, _: Time) -> Option<u32> {
-        Some(match offset {
-            OUTSET | OUTCLR => regs.reg(OUT),
-            DIRSET | DIRCLR => regs.reg(DIR),
+        let (port, base) = Self::port_of(offset);
+        Some(match offset - base {
+            OUTSET | OUTCLR => regs.reg(base + OUT),
+            DIRSET | DIRCLR => regs.reg(base + DIR),
             // PS 20.1: with the input buffer disconnected the pin reads 0.
             IN => {
-                let connected = |pin: &u32| regs.reg(PIN_CNF + pin * 4) & 2 == 0;
-                (0..32u32).filter(connected).fold(0, |word, pin| word | self.pads & 1 << pin)
+                let connected = |pin: &u32| regs.reg(base + PIN_CNF + pin * 4) & 2 == 0;
+                (0..32u32).filter(connected).fold(0, |word, pin| word | self.ports[port].levels & 1 << pin)
             }
             _ => return None,
         })
     }
 
     fn write(&mut self, offset: u32, value: u32, old: u32, io: &mut Io<'_, '_>) {
-        match offset {
-            OUT => self.update(value ^ old, io),
-            OUTSET | OUTCLR => {
-                let out = io.reg(OUT);
-                let new = if offset == OUTSET { out | value } else { out & !value };
-                io.set(OUT, new);
-                self.update(new ^ out, io);
+        let at = Self::port_of(offset);
+        let (port, base) = at;
+        match offset - base {
+            OUT => self.update(at, value ^ old, io),
+            which @ (OUTSET | OUTCLR) => {
+                let out = io.reg(base + OUT);
+                let new = if which == OUTSET { out | value } else { out & !value };
+                io.set(base + OUT, new);
+                self.update(at, new ^ out, io);
             }
             DIR => {
-                self.set_dir(value, io);
-                self.update(value ^ old, io);
+                Self::set_dir(base, value, value ^ old, io);
+                self.update(at, value ^ old, io);
             }
-            DIRSET | DIRCLR => {
-                let dir = io.reg(DIR);
-                let new = if offset == DIRSET { dir | value } else { dir & !value };
-                self.set_dir(new, io);
-                self.update(new ^ dir, io);
+            which @ (DIRSET | DIRCLR) => {
+                let dir = io.reg(base + DIR);
+                let new = if which == DIRSET { dir | value } else { dir & !value };
+                Self::set_dir(base, new, new ^ dir, io);
+                self.update(at, new ^ dir, io);
             }
             LATCH => {
-                // PS 20.1.2: ones clear; what is still sensed sets the bit again at once, with a new edge.
-                io.set(LATCH, old & !value);
-                let again = io.reg(DETECTMODE) & 1 != 0 && self.detect;
-                if again && self.sensed & value != 0 {
-                    self.detect = false;
-                    Signal::Detect { port: self.config.port & 1, level: false }.send(io);
+                // PS 20.1.2: ones clear; what is still sensed sets its bit again at once, with a new edge.
+                io.set(base + LATCH, old & !value);
+                let sensed = self.ports[port].sensed;
+                if io.reg(base + DETECTMODE) & 1 != 0 && sensed & value != 0 {
+                    self.set_detect(port, false, io);
                 }
-                io.set(LATCH, io.reg(LATCH) | self.sensed);
-                self.tell_detect(io);
+                io.set(base + LATCH, io.reg(base + LATCH) | sensed);
+                self.tell_detect(at, io);
             }
-            DETECTMODE => self.tell_detect(io),
-            PIN_CNF..0x780 => {
-                let pin = (offset - PIN_CNF) / 4;
-                io.set(DIR, io.reg(DIR) & !(1 << pin) | (value & 1) << pin);
-                self.update(1 << pin, io);
+            DETECTMODE => self.tell_detect(at, io),
+            cnf @ PIN_CNF..0x780 => {
+                let pin = (cnf - PIN_CNF) / 4;
+                io.set(base + DIR, io.reg(base + DIR) & !(1 << pin) | (value & 1) << pin);
+                self.update(at, 1 << pin, io);
             }
             _ => {}
         }
     }
 
     fn input(&mut self, pin: u16, level: bool, io: &mut Io<'_, '_>) {
+        let at = PORTS[usize::from(pin >= 32)];
+        let pads = &mut self.ports[at.0];
         let bit = 1 << (pin & 31);
-        self.wired |= bit;
-        self.external = if level { self.external | bit } else { self.external & !bit };
-        self.update(bit, io);
+        pads.wired |= bit;
+        pads.external = if level { pads.external | bit } else { pads.external & !bit };
+        self.update(at, bit, io);
     }
 
     fn bus_event(&mut self, addr: Addr, io: &mut Io<'_, '_>) {
         let Some(Signal::Take { pin, level }) = Signal::parse(addr) else { return };
-        if pin & 32 != self.first() {
-            return;
-        }
+        let at = PORTS[usize::from(pin >= 32)];
+        let pads = &mut self.ports[at.0];
         let bit = 1 << (pin & 31);
-        self.taken = if level.is_some() { self.taken | bit } else { self.taken & !bit };
-        self.given = if level == Some(true) { self.given | bit } else { self.given & !bit };
-        self.update(bit, io);
+        pads.taken = if level.is_some() { pads.taken | bit } else { pads.taken & !bit };
+        pads.given = if level == Some(true) { pads.given | bit } else { pads.given & !bit };
+        self.update(at, bit, io);
     }
 }
 
@@ -336,6 +389,18 @@ mod tests {
     fn signals(rig: &mut Rig<Block<Gpio>>) -> Vec<Signal> {
         let events = std::mem::take(&mut rig.events);
         events.iter().filter_map(|offset| Signal::parse(0x5000_0300 + u64::from(*offset))).collect()
+    }
+
+    #[test]
+    fn port_1_is_above_port_0() {
+        let mut rig = Rig::new(Block::<Gpio>::new(GpioConfig { series: Series::Nrf52, ports: 2 }));
+        rig.write(PORT1 + DIRSET, 1 << 2);
+        rig.write(PORT1 + OUTSET, 1 << 2);
+        assert!(rig.line("p34"));
+        assert_eq!((rig.read(OUT), rig.read(PORT1 + OUT)), (0, 4));
+        rig.write(PORT1 + PIN_CNF + 12, 0);
+        rig.input(35, true);
+        assert_eq!((rig.read(PORT1 + IN) >> 3 & 1, rig.read(IN)), (1, 0));
     }
 
     #[test]

@@ -2,26 +2,46 @@
 
 pub mod block;
 
+mod adc;
 mod clock;
+mod dma;
+mod ecb;
+mod egu;
+mod ficr;
 mod gpio;
 mod gpiote;
+mod nvmc;
+mod ppi;
+mod radio;
+mod rng;
 mod rtc;
+mod serial;
+mod temp;
 mod timer;
+mod uart;
+mod wdt;
 
 use block::Block;
 use consort_core::component::ModelEntry;
 
-pub use clock::Clock;
-pub use gpio::Gpio;
-pub use gpiote::Gpiote;
-pub use rtc::Rtc;
-pub use timer::Timer;
-
 /// Every Nordic model.
 pub const MODELS: &[ModelEntry] = &[
-    ModelEntry::peripheral::<Block<Clock>>(),
-    ModelEntry::peripheral::<Block<Gpio>>(),
-    ModelEntry::peripheral::<Block<Gpiote>>(),
-    ModelEntry::peripheral::<Block<Rtc>>(),
-    ModelEntry::peripheral::<Block<Timer>>(),
+    ModelEntry::peripheral::<Block<adc::Adc>>(),
+    ModelEntry::peripheral::<Block<clock::Clock>>(),
+    ModelEntry::peripheral::<Block<ecb::Ecb>>(),
+    ModelEntry::peripheral::<Block<egu::Egu>>(),
+    ModelEntry::peripheral::<Block<ficr::Ficr>>(),
+    ModelEntry::peripheral::<Block<ficr::RomTable>>(),
+    ModelEntry::peripheral::<Block<gpio::Gpio>>(),
+    ModelEntry::peripheral::<Block<gpiote::Gpiote>>(),
+    ModelEntry::peripheral::<Block<nvmc::Nvmc>>(),
+    ModelEntry::peripheral::<Block<ppi::Ppi>>(),
+    ModelEntry::peripheral::<Block<radio::Radio>>(),
+    ModelEntry::peripheral::<Block<rng::Rng>>(),
+    ModelEntry::peripheral::<Block<rtc::Rtc>>(),
+    ModelEntry::peripheral::<Block<serial::Serial>>(),
+    ModelEntry::peripheral::<Block<temp::Temp>>(),
+    ModelEntry::peripheral::<Block<timer::Timer>>(),
+    ModelEntry::peripheral::<Block<uart::Uart>>(),
+    ModelEntry::peripheral::<Block<wdt::Wdt>>(),
 ];

@@ -1,0 +1,262 @@
+//! NVMC: writing and erasing flash and UICR; ACL, which shares its base.
+//!
+//! nRF51 Reference Manual v3.0 chapter 6; nRF52832 PS v1.4 chapter 11; nRF52840 PS v1.1 sections 4.3, 4.6.
+
+use consort_core::component::{Coverage, Register};
+use consort_core::{Addr, BusError, Time, Width};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::block::{Io, Logic, Regs, Series, Spec, array, f, stub};
+
+const READY: u32 = 0x400;
+const READYNEXT: u32 = 0x408;
+const CONFIG: u32 = 0x504;
+const ERASEPAGE: u32 = 0x508;
+const ERASEALL: u32 = 0x50C;
+const ERASEPCR0: u32 = 0x510;
+const ERASEUICR: u32 = 0x514;
+const ERASEPAGEPARTIAL: u32 = 0x518;
+const ERASEPAGEPARTIALCFG: u32 = 0x51C;
+
+const WRITE: u32 = 1;
+const ERASE: u32 = 2;
+
+const COMMON: &[Register] = &[
+    Register::ro(READY, "READY", 1).fields(&[f("READY", 0, 1)]),
+    Register::rw(CONFIG, "CONFIG", 0).fields(&[f("WEN", 0, 2)]),
+    Register::rw(ERASEPAGE, "ERASEPAGE", 0),
+    Register::rw(ERASEALL, "ERASEALL", 0),
+    Register::rw(ERASEPCR0, "ERASEPCR0", 0),
+    Register::rw(ERASEUICR, "ERASEUICR", 0),
+];
+const NRF52: &[Register] = &[
+    Register::ro(READYNEXT, "READYNEXT", 1).fields(&[f("READYNEXT", 0, 1)]),
+    Register::wo(ERASEPAGEPARTIAL, "ERASEPAGEPARTIAL"),
+    Register::rw(ERASEPAGEPARTIALCFG, "ERASEPAGEPARTIALCFG", 10).fields(&[f("DURATION", 0, 7)]),
+    stub(0x540, "ICACHECNF", 0),
+    Register::rw(0x548, "IHIT", 0).coverage(Coverage::Stub),
+    Register::rw(0x54C, "IMISS", 0).coverage(Coverage::Stub),
+];
+
+static SPEC51: Spec = Spec::new(&[], &[], &[], &[COMMON]);
+static SPEC52: Spec = Spec::new(
+    &[],
+    &[],
+    &[],
+    &[
+        COMMON,
+        NRF52,
+        array!(stub 0x800, 0x10, "ACL[", "].ADDR", 0; 0 1 2 3 4 5 6 7),
+        array!(stub 0x804, 0x10, "ACL[", "].SIZE", 0; 0 1 2 3 4 5 6 7),
+        array!(stub 0x808, 0x10, "ACL[", "].PERM", 0; 0 1 2 3 4 5 6 7),
+    ],
+);
+
+/// Where flash is.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NvmcConfig {
+    /// The chip's family, default `nrf52`.
+    #[serde(default)]
+    pub series: Series,
+    /// Bytes of code flash from address 0.
+    pub flash: u32,
+    /// Bytes of a page: 1024 on nRF51, 4096 on nRF52.
+    pub page: u32,
+    /// Bytes of UICR from 0x10001000, default 1024.
+    #[serde(default = "uicr_size")]
+    pub uicr: u32,
+}
+
+fn uicr_size() -> u32 {
+    1024
+}
+
+const UICR: u32 = 0x1000_1000;
+
+/// NVMC. The board gives it the care of writes to flash and UICR (`"rom_writes"`).
+///
+/// The CPU is not stalled while flash is busy; READY tells the truth. How often a word may be written
+/// between erases is not checked. ACL holds its values without protecting.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Nvmc {
+    config: NvmcConfig,
+    busy: Time,
+    /// Page and milliseconds of a partial erase under way.
+    partial: (u32, u32),
+}
+
+impl Nvmc {
+    /// nRF51822 PS v3.1 section 8.24 and nRF52832 PS v1.4 section 11.9: a word, a page, everything.
+    fn times(&self) -> [Time; 3] {
+        match self.config.series {
+            Series::Nrf51 => [Time::from_us(46), Time::from_us(21_300), Time::from_us(21_300)],
+            Series::Nrf52 => [Time::from_us(41), Time::from_ms(85), Time::from_ms(169)],
+        }
+    }
+
+    fn wait(&mut self, io: &Io<'_, '_>, time: Time) {
+        self.busy = self.busy.max(io.now()) + time;
+    }
+
+    fn erase(&mut self, io: &mut Io<'_, '_>, from: u32, len: u32) {
+        let blank = [0xFF; 1024];
+        let mut at = from;
+        let end = from.saturating_add(len);
+        while at < end {
+            let chunk = (end - at).min(1024);
+            if io.cx.dma_write(u64::from(at), &blank[..chunk as usize]).is_err() {
+                io.cx.guest_error(format!("NVMC: there is no flash to erase at {at:#010x}"));
+                return;
+            }
+            at += chunk;
+        }
+    }
+
+    fn page(&self, addr: u32) -> Option<u32> {
+        (addr < self.config.flash).then(|| addr / self.config.page.max(4) * self.config.page.max(4))
+    }
+}
+
+impl Logic for Nvmc {
+    const KIND: &'static str = "nordic-nvmc";
+    const DOC: &'static str = "The flash controller: writes words, erases pages, flash and UICR.";
+    type Config = NvmcConfig;
+
+    fn new(config: NvmcConfig) -> Self {
+        Self { config, busy: Time::ZERO, partial: (0, 0) }
+    }
+
+    fn spec(&self) -> &'static Spec {
+        match self.config.series {
+            Series::Nrf51 => &SPEC51,
+            Series::Nrf52 => &SPEC52,
+        }
+    }
+
+    fn lines(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn reset(&mut self, _: &mut Io<'_, '_>) {
+        (self.busy, self.partial) = (Time::ZERO, (0, 0));
+    }
+
+    fn view(&self, offset: u32, _: &Regs<'_>, now: Time) -> Option<u32> {
+        matches!(offset, READY | READYNEXT).then(|| u32::from(self.busy <= now))
+    }
+
+    fn write(&mut self, offset: u32, value: u32, _: u32, io: &mut Io<'_, '_>) {
+        let [_, page_time, all_time] = self.times();
+        let erases = matches!(offset, ERASEPAGE | ERASEALL | ERASEPCR0 | ERASEUICR | ERASEPAGEPARTIAL);
+        if !erases {
+            return;
+        }
+        if io.reg(CONFIG) != ERASE {
+            io.cx.guest_error("NVMC: an erase without CONFIG.WEN = Een");
+            return;
+        }
+        match offset {
+            ERASEPAGE | ERASEPCR0 => {
+                if let Some(page) = self.page(value) {
+                    self.erase(io, page, self.config.page);
+                    self.wait(io, page_time);
+                }
+            }
+            ERASEALL if value & 1 != 0 => {
+                self.erase(io, 0, self.config.flash);
+                self.erase(io, UICR, self.config.uicr);
+                self.wait(io, all_time);
+            }
+            ERASEUICR if value & 1 != 0 => {
+                self.erase(io, UICR, self.config.uicr);
+                self.wait(io, page_time);
+            }
+            // nRF52840 PS 4.3.6: the page is erased once the parts add up to t_ERASEPAGE.
+            ERASEPAGEPARTIAL => {
+                let Some(page) = self.page(value) else { return };
+                let ms = io.reg(ERASEPAGEPARTIALCFG);
+                let before = if self.partial.0 == page { self.partial.1 } else { 0 };
+                self.partial = (page, before.saturating_add(ms));
+                self.wait(io, Time::from_ms(u64::from(ms)));
+                if Time::from_ms(u64::from(self.partial.1)) >= page_time {
+                    self.partial = (0, 0);
+                    self.erase(io, page, self.config.page);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// PS 11.2: only zeros can be written, only whole words; anything else ends in a hard fault.
+    fn rom_write(
+        &mut self,
+        addr: Addr,
+        width: Width,
+        value: u32,
+        io: &mut Io<'_, '_>,
+    ) -> Result<(), BusError> {
+        if width != Width::Word || addr & 3 != 0 {
+            return Err(BusError::Refused(addr));
+        }
+        if io.reg(CONFIG) & 3 != WRITE {
+            io.cx.guest_error(format!("a write to flash at {addr:#010x} without CONFIG.WEN = Wen"));
+            return Err(BusError::Refused(addr));
+        }
+        let mut old = [0; 4];
+        io.cx.dma_read(addr, &mut old)?;
+        io.cx.dma_write(addr, &(u32::from_le_bytes(old) & value).to_le_bytes())?;
+        let [word, ..] = self.times();
+        self.wait(io, word);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nrf::block::Block;
+    use consort_core::component::{Model, Peripheral};
+    use consort_core::testing::Rig;
+
+    fn rig() -> Rig<Block<Nvmc>> {
+        let config = NvmcConfig { series: Series::Nrf51, flash: 4096, page: 1024, uicr: 1024 };
+        let mut rig = Rig::new(Block::new(config));
+        rig.host.memory = vec![0xFF; 4096];
+        rig
+    }
+
+    fn store(rig: &mut Rig<Block<Nvmc>>, addr: u64, width: Width, value: u32) -> Result<(), BusError> {
+        rig.with(|nvmc, cx| nvmc.rom_write(addr, width, value, cx))
+    }
+
+    #[test]
+    fn words_are_written_when_enabled_and_only_clear_bits() {
+        let mut rig = rig();
+        assert!(store(&mut rig, 8, Width::Word, 0).is_err());
+        rig.write(CONFIG, WRITE);
+        assert!(store(&mut rig, 8, Width::Byte, 0).is_err());
+        store(&mut rig, 8, Width::Word, 0xFFFF_00FF).unwrap();
+        assert_eq!(rig.read(READY), 0);
+        rig.run_for(Time::from_us(46));
+        assert_eq!(rig.read(READY), 1);
+        store(&mut rig, 8, Width::Word, 0x1234_FFFF).unwrap();
+        assert_eq!(rig.host.memory[8..12], 0x1234_00FFu32.to_le_bytes());
+    }
+
+    #[test]
+    fn pages_are_erased_when_enabled() {
+        let mut rig = rig();
+        rig.host.memory.fill(0);
+        rig.write(ERASEPAGE, 0x400);
+        assert!(rig.host.memory.iter().all(|byte| *byte == 0), "CONFIG does not allow it");
+        rig.write(CONFIG, ERASE);
+        rig.write(ERASEPAGE, 0x400);
+        assert_eq!((rig.host.memory[0x3FF], rig.host.memory[0x400]), (0, 0xFF));
+        assert_eq!((rig.host.memory[0x7FF], rig.host.memory[0x800]), (0xFF, 0));
+        assert_eq!(rig.read(READY), 0);
+        rig.run_for(Time::from_us(21_300));
+        assert_eq!(rig.read(READY), 1);
+    }
+}

@@ -1,0 +1,736 @@
+//! RADIO: 2.4 GHz transceiver, nRF proprietary modes, Bluetooth LE and (nRF52840, nRF52833) IEEE 802.15.4.
+//!
+//! nRF51 Reference Manual v3.0 chapter 17; nRF52832 PS v1.4 chapter 23; nRF52840 PS v1.1 section 6.20.
+//!
+//! Everything on the air has absolute times. A transmission is handed to the medium one microsecond after
+//! START; a reception is scheduled when the medium delivers the packet, which is before the end of its
+//! address. What else is on the air decides at the end of the address whether it is noticed, and at its end
+//! which of its bits arrive.
+
+mod packet;
+mod registers;
+
+use consort_core::Time;
+use consort_core::component::PortKind;
+use consort_core::radio::{Modulation, Packet};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::block::{self, Io, Logic, Regs, Series, Spec};
+use super::dma;
+use packet::{Bits, Layout, address, address_ns, bit_ns, gap_ns, modulation, preamble_ns, tail_ns};
+use registers::*;
+
+/// Which chip's radio.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RadioConfig {
+    /// The chip's family, default `nrf52`.
+    #[serde(default)]
+    pub series: Series,
+    /// Added to TXPOWER and taken from what arrives, in dB: antenna gain or loss, default 0.
+    #[serde(default)]
+    pub antenna: i16,
+}
+
+/// STATE's values (PS 23.14.23).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+enum State {
+    #[default]
+    Disabled = 0,
+    RxRu = 1,
+    RxIdle = 2,
+    Rx = 3,
+    RxDisable = 4,
+    TxRu = 9,
+    TxIdle = 10,
+    Tx = 11,
+    TxDisable = 12,
+}
+
+/// Something that the radio will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+enum Step {
+    /// Ramp-up is over.
+    Ready,
+    /// The packet is read from RAM and goes on the air.
+    Launch,
+    /// The address is sent.
+    TxAddress,
+    /// The LENGTH field of an IEEE 802.15.4 frame is sent or received.
+    FrameStart,
+    /// The payload is sent.
+    TxPayload,
+    /// The CRC is sent.
+    TxEnd,
+    /// The address of a packet that might be for us is complete.
+    RxAddress,
+    /// Six bytes of payload are in: the device address.
+    RxDevice,
+    /// The payload is in.
+    RxPayload,
+    /// The CRC is in.
+    RxEnd,
+    /// The bit counter reaches BCC.
+    BitCount,
+    /// Ramp-down is over.
+    Disabled,
+    /// The RSSI sample is there.
+    Rssi,
+    /// Energy detection or CCA is over.
+    Energy,
+}
+
+/// A packet on the air as this receiver hears it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Heard {
+    packet: Packet,
+    /// The logical address it matched, when it was noticed in time.
+    candidate: Option<u8>,
+}
+
+/// A reception under way.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Reception {
+    packet: Packet,
+    ptr: u32,
+    /// When its first bit after the address came in.
+    first_bit: Time,
+    /// Nanoseconds of a bit.
+    bit: u64,
+    ram_done: usize,
+}
+
+/// RADIO.
+///
+/// Limits: a receiver notices energy one medium latency (24 us unless the fleet says otherwise) after it
+/// begins, so RSSI, ED and CCA miss what began later than that. CCA's correlator modes count any
+/// IEEE 802.15.4 signal as a carrier. Bits of a packet that another one disturbs are random.
+/// Direction finding, MHRMATCH, TEST and the constant carrier are not modelled.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Radio {
+    config: RadioConfig,
+    state: State,
+    /// What is to be done, earliest first.
+    steps: Vec<(Time, Step)>,
+    /// Since when it listens without a break.
+    listening: Time,
+    /// END_DISABLE and DISABLED_TXEN or _RXEN were on at the last END: when the packet ended on the air.
+    spacing: Option<Time>,
+    heard: Vec<Heard>,
+    reception: Option<Reception>,
+    transmission: Option<Packet>,
+    /// When the bit counter began, and a bit's nanoseconds then.
+    counting: Option<(Time, u64)>,
+    energy: Option<Energy>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Energy {
+    cca: bool,
+    since: Time,
+}
+
+/// More packets in the air at once than this are forgotten, oldest first.
+const MOST_HEARD: usize = 64;
+/// PS 23.10: how long before the packet a receiver must be ready, under TIFS.
+const EARLY: Time = Time::from_us(4);
+/// The packet is read from RAM this long after START (PS 23.1: EasyDMA fetches during the preamble), so
+/// that CCM, started by READY through PPI, can write it.
+const FETCH: Time = Time::from_us(1);
+/// Nothing on the air: thermal noise in the receiver's bandwidth, thousandths of dBm.
+const NOISE: i32 = -100_000;
+/// nRF52840 PS 6.20.12.3: ED_RSSIOFFS.
+const ED_OFFSET: i32 = -92;
+
+impl Radio {
+    /// From TXEN or RXEN to READY: nRF51822 PS 8.5, nRF52832 PS 23.15.7 (RU: default or fast).
+    fn ramp_up(&self, tx: bool, io: &Io<'_, '_>) -> Time {
+        Time::from_us(match (self.config.series, tx) {
+            (Series::Nrf51, true) => 140,
+            (Series::Nrf51, false) => 138,
+            _ if io.reg(MODECNF0) & 1 != 0 => 40,
+            _ => 140,
+        })
+    }
+
+    /// Between the digital side and the antenna (measured figures that link layers for these chips use).
+    fn tx_delay(&self) -> Time {
+        Time::from_ns(if self.config.series == Series::Nrf51 { 1_000 } else { 600 })
+    }
+    fn rx_delay(&self, modulation: Modulation) -> Time {
+        Time::from_ns(match (self.config.series, modulation) {
+            (Series::Nrf51, _) => 3_000,
+            (_, Modulation::Gfsk2M) => 5_450,
+            (_, Modulation::Coded125k | Modulation::Coded500k) => 29_600,
+            _ => 9_400,
+        })
+    }
+
+    /// Sensitivity in thousandths of dBm: nRF51822 PS 8.5.6, nRF52832 PS 23.15.6, nRF52840 PS 6.20.15.
+    fn sensitivity(&self, modulation: Modulation) -> i32 {
+        1_000
+            * match (self.config.series, modulation) {
+                (Series::Nrf51, Modulation::Gfsk250k) => -96,
+                (Series::Nrf51, Modulation::Gfsk2M) => -85,
+                (Series::Nrf51, _) => -93,
+                (_, Modulation::Gfsk2M) => -92,
+                (_, Modulation::Coded125k) => -103,
+                (_, Modulation::Coded500k) => -99,
+                (_, Modulation::Oqpsk250k) => -100,
+                _ => -96,
+            }
+    }
+
+    /// By how much a packet must be stronger than another one so many MHz away (PS 23.15.6, C/I), in
+    /// thousandths of dB.
+    fn selectivity(modulation: Modulation, apart: u16) -> i32 {
+        let wide = matches!(modulation, Modulation::Gfsk2M | Modulation::Oqpsk250k);
+        let steps = if wide { apart / 2 } else { apart };
+        let same = if modulation == Modulation::Oqpsk250k { 3_000 } else { 9_000 };
+        match steps {
+            0 => same,
+            1 => -2_000,
+            2 => -28_000,
+            _ => -40_000,
+        }
+    }
+
+    fn mhz(io: &Io<'_, '_>) -> u16 {
+        let frequency = io.reg(FREQUENCY);
+        let base = if frequency & 0x100 != 0 { 2360 } else { 2400 };
+        base + (frequency & 0x7F) as u16
+    }
+
+    fn plan(&mut self, at: Time, step: Step) {
+        if self.steps.len() >= 4 * MOST_HEARD {
+            return; // only a flood of packets in one instant comes here
+        }
+        let place = self.steps.partition_point(|planned| *planned <= (at, step));
+        self.steps.insert(place, (at, step));
+    }
+
+    fn cancel(&mut self, steps: &[Step]) {
+        self.steps.retain(|(_, step)| !steps.contains(step));
+    }
+
+    fn stop_air(&mut self) {
+        self.cancel(&[
+            Step::Launch,
+            Step::TxAddress,
+            Step::TxPayload,
+            Step::TxEnd,
+            Step::FrameStart,
+            Step::RxAddress,
+            Step::RxDevice,
+            Step::RxPayload,
+            Step::RxEnd,
+            Step::BitCount,
+        ]);
+        self.reception = None;
+        self.transmission = None;
+        self.counting = None;
+    }
+
+    fn enable(&mut self, tx: bool, io: &mut Io<'_, '_>) {
+        let from_rx = tx && matches!(self.state, State::Rx | State::RxIdle);
+        if self.state != State::Disabled && !from_rx {
+            return;
+        }
+        self.stop_air();
+        let mut ready = io.now() + self.ramp_up(tx, io);
+        // PS 23.10: TIFS is kept when the shorts do the turn-around; a longer ramp-up wins.
+        let spacing = Time::from_us(u64::from(io.reg(TIFS)));
+        if let Some(end) = self.spacing.take().filter(|_| spacing > Time::ZERO) {
+            let early = if tx { self.tx_delay() } else { EARLY };
+            ready = ready.max(end + spacing - early);
+        }
+        self.state = if tx { State::TxRu } else { State::RxRu };
+        self.plan(ready, Step::Ready);
+    }
+
+    fn disable(&mut self, io: &mut Io<'_, '_>) {
+        let tx = matches!(self.state, State::TxRu | State::TxIdle | State::Tx);
+        match self.state {
+            State::Disabled => io.raise(DISABLED),
+            State::TxDisable | State::RxDisable => {}
+            _ => {
+                self.stop_air();
+                self.stop_energy();
+                self.cancel(&[Step::Ready]);
+                self.state = if tx { State::TxDisable } else { State::RxDisable };
+                // nRF52832 PS 23.15.7: t_TXDIS, t_RXDIS.
+                let us = match (tx, modulation(io.reg(MODE))) {
+                    (false, _) => 0,
+                    (true, Some(Modulation::Gfsk2M)) => 4,
+                    (true, Some(Modulation::Oqpsk250k)) => 21,
+                    (true, _) => 6,
+                };
+                if us == 0 {
+                    self.disabled(io);
+                } else {
+                    self.plan(io.now() + Time::from_us(us), Step::Disabled);
+                }
+            }
+        }
+    }
+
+    fn disabled(&mut self, io: &mut Io<'_, '_>) {
+        self.state = State::Disabled;
+        io.raise(DISABLED);
+    }
+
+    fn start(&mut self, io: &mut Io<'_, '_>) {
+        match self.state {
+            State::TxIdle => {
+                self.state = State::Tx;
+                self.plan(io.now() + FETCH, Step::Launch);
+            }
+            State::RxIdle => {
+                self.state = State::Rx;
+                self.listening = io.now();
+            }
+            _ => {}
+        }
+    }
+
+    /// The packet is read from RAM and put on the air; it began one FETCH ago.
+    fn launch(&mut self, io: &mut Io<'_, '_>) {
+        let began = Time::from_ps(io.now().as_ps().saturating_sub(FETCH.as_ps()));
+        let Some(modulation) = modulation(io.reg(MODE)) else {
+            io.cx.guest_error(format!("RADIO: MODE {} is reserved", io.reg(MODE)));
+            return;
+        };
+        let layout = Layout::of(io);
+        let ram = dma::read(io, io.reg(PACKETPTR), layout.ram_bytes());
+        let on_air = address(io, io.reg(TXADDRESS));
+        let (bits, payload_bits) = layout.encode(&ram, on_air);
+        let bit = bit_ns(modulation);
+        let address_at = preamble_ns(io, modulation) + address_ns(modulation, u32::from(on_air.1));
+        let first_bit = address_at + gap_ns(modulation);
+        let after = |ns: u64| began + Time::from_ns(ns);
+        let end = first_bit + u64::from(bits.len) * bit + tail_ns(modulation);
+        self.plan(after(address_at), Step::TxAddress);
+        if modulation == Modulation::Oqpsk250k {
+            self.plan(after(first_bit + 8 * bit), Step::FrameStart);
+        }
+        self.plan(after(first_bit + u64::from(payload_bits) * bit), Step::TxPayload);
+        self.plan(after(end), Step::TxEnd);
+        let power = 1_000 * (i32::from(io.reg(TXPOWER) as u8 as i8) + i32::from(self.config.antenna));
+        let packet = Packet {
+            start: began + self.tx_delay(),
+            address_end: after(address_at) + self.tx_delay(),
+            end: after(end) + self.tx_delay(),
+            mhz: Self::mhz(io),
+            modulation,
+            address: on_air.0,
+            address_bits: on_air.1,
+            power,
+            bits: bits.bytes,
+            bit_count: bits.len,
+        };
+        if let Ok(frame) = packet.encode() {
+            io.cx.send(frame);
+        }
+        self.transmission = Some(packet);
+    }
+
+    /// The logical address that a packet's address matches (PS 23.2), lowest first.
+    fn matching(packet: &Packet, io: &Io<'_, '_>) -> Option<u8> {
+        let enabled = if io.reg(MODE) == 15 { 1 } else { io.reg(RXADDRESSES) };
+        (0..8u8)
+            .filter(|n| enabled >> n & 1 != 0)
+            .find(|n| address(io, u32::from(*n)) == (packet.address, packet.address_bits))
+    }
+
+    /// Whether something else on the air disturbs `packet` between two instants.
+    fn disturbed(&self, packet: &Packet, from: Time, to: Time) -> bool {
+        self.heard.iter().map(|heard| &heard.packet).any(|other| {
+            let another = other.start != packet.start || other.bits != packet.bits || other.mhz != packet.mhz;
+            another
+                && other.start < to
+                && other.end > from
+                && packet.power - other.power
+                    < Self::selectivity(packet.modulation, packet.mhz.abs_diff(other.mhz))
+        })
+    }
+
+    /// The address is complete: the reception begins if the receiver heard all of it undisturbed.
+    fn rx_address(&mut self, io: &mut Io<'_, '_>) {
+        let now = io.now();
+        let mut found = None;
+        for heard in &mut self.heard {
+            let at = heard.packet.address_end;
+            if heard.candidate.is_some() && at <= now {
+                let candidate = heard.candidate.take();
+                found = found.or(candidate.map(|n| (n, heard.packet.clone())));
+            }
+        }
+        let Some((n, mut packet)) = found else { return };
+        let preamble = packet.start + Time::from_ns(preamble_ns(io, packet.modulation) / 2);
+        let noticed = self.state == State::Rx
+            && self.reception.is_none()
+            && self.listening <= preamble
+            && packet.mhz == Self::mhz(io)
+            && modulation(io.reg(MODE)) == Some(packet.modulation)
+            && Self::matching(&packet, io) == Some(n)
+            && !self.disturbed(&packet, packet.start, packet.address_end);
+        if !noticed {
+            return;
+        }
+        let layout = Layout::of(io);
+        let bits = Bits { bytes: std::mem::take(&mut packet.bits), len: packet.bit_count };
+        packet.bits = bits.bytes.clone();
+        let parsed = layout.parse(&layout.whiten(&bits), address(io, u32::from(n)));
+        let bit = bit_ns(packet.modulation);
+        let delay = self.rx_delay(packet.modulation);
+        let first_bit = packet.address_end + Time::from_ns(gap_ns(packet.modulation));
+        let at = |bits: u32| first_bit + Time::from_ns(u64::from(bits) * bit) + delay;
+        if packet.modulation == Modulation::Oqpsk250k {
+            self.plan(at(8), Step::FrameStart);
+        }
+        if io.reg(DACNF) & 0xFF != 0 && parsed.payload_bits >= parsed.head_bits + 48 {
+            self.plan(at(parsed.head_bits + 48), Step::RxDevice);
+        }
+        self.plan(at(parsed.payload_bits), Step::RxPayload);
+        self.plan(at(parsed.bits) + Time::from_ns(tail_ns(packet.modulation)), Step::RxEnd);
+        io.set(RXMATCH, u32::from(n));
+        let ci = u32::from(packet.modulation == Modulation::Coded500k);
+        io.set(PDUSTAT, ci << 1);
+        let ptr = io.reg(PACKETPTR);
+        self.reception = Some(Reception { packet, ptr, first_bit: first_bit + delay, bit, ram_done: 0 });
+        io.raise(ADDRESS);
+        if ci != 0 {
+            io.raise(RATEBOOST);
+        }
+    }
+
+    /// The packet as it arrives by the end: disturbed bits are random.
+    fn arrived(&self, reception: &Reception, io: &mut Io<'_, '_>) -> (Bits, bool) {
+        let packet = &reception.packet;
+        let mut bits = Bits { bytes: packet.bits.clone(), len: packet.bit_count };
+        let mut broken = false;
+        let delay = self.rx_delay(packet.modulation);
+        for index in 0..bits.bytes.len() {
+            let from = reception.first_bit - delay + Time::from_ns(index as u64 * 8 * reception.bit);
+            if self.disturbed(packet, from, from + Time::from_ns(8 * reception.bit)) {
+                bits.bytes[index] ^= io.cx.rng().next_u32() as u8 | 1;
+                broken = true;
+            }
+        }
+        (bits, broken)
+    }
+
+    /// Writes what came in until now to RAM.
+    fn store(&mut self, whole: bool, io: &mut Io<'_, '_>) -> Option<packet::Parsed> {
+        let mut reception = self.reception.take()?;
+        let layout = Layout::of(io);
+        let (bits, _) = if whole {
+            self.arrived(&reception, io)
+        } else {
+            (Bits { bytes: reception.packet.bits.clone(), len: reception.packet.bit_count }, false)
+        };
+        let on_air = address(io, io.reg(RXMATCH));
+        let parsed = layout.parse(&layout.whiten(&bits), on_air);
+        let upto = if whole {
+            reception.ram_done = 0;
+            parsed.ram.len()
+        } else {
+            let in_bits = (io.now() - reception.first_bit).as_ns() / reception.bit.max(1);
+            let payload = in_bits.saturating_sub(u64::from(parsed.head_bits)) as usize / 8;
+            (parsed.head + payload).min(parsed.ram.len())
+        };
+        if upto > reception.ram_done {
+            let ptr = reception.ptr.wrapping_add(reception.ram_done as u32);
+            dma::write(io, ptr, &parsed.ram[reception.ram_done..upto]);
+            reception.ram_done = upto;
+        }
+        self.reception = Some(reception);
+        Some(parsed)
+    }
+
+    fn rx_end(&mut self, io: &mut Io<'_, '_>) {
+        let Some(parsed) = self.store(true, io) else { return };
+        let Some(reception) = self.reception.take() else { return };
+        self.state = State::RxIdle;
+        io.set(RXCRC, parsed.crc);
+        io.set(CRCSTATUS, u32::from(parsed.crc_ok));
+        if reception.packet.modulation == Modulation::Oqpsk250k {
+            // nRF52840 PS 6.20.12.6: LQI takes the place of the first CRC byte.
+            let level = (reception.packet.power / 1_000 - ED_OFFSET).clamp(0, 127) as u8;
+            dma::write(io, reception.ptr.wrapping_add(parsed.ram.len() as u32), &[level]);
+        }
+        self.finish(reception.packet.end, io);
+        io.raise(if parsed.crc_ok { CRCOK } else { CRCERROR });
+    }
+
+    /// END of either direction; `on_air` is when the packet ended there.
+    fn finish(&mut self, on_air: Time, io: &mut Io<'_, '_>) {
+        self.counting = None;
+        self.cancel(&[Step::BitCount]);
+        let turns = io.shorts() & (1 << 1 | 1 << 20) != 0 && io.shorts() & 0b1100 != 0;
+        self.spacing = turns.then_some(on_air);
+        io.raise(END);
+        io.raise(PHYEND);
+    }
+
+    /// PS 23.12: device address match on the first 48 bits of the payload and TxAdd in S0.
+    fn device(&mut self, io: &mut Io<'_, '_>) {
+        let Some(parsed) = self.store(false, io) else { return };
+        let mut bytes = [0; 8];
+        for (to, from) in bytes.iter_mut().zip(parsed.ram.iter().skip(parsed.head).take(6)) {
+            *to = *from;
+        }
+        let device = u64::from_le_bytes(bytes);
+        let tx_add = parsed.ram.first().is_some_and(|s0| s0 & 0x40 != 0);
+        let dacnf = io.reg(DACNF);
+        let found = (0..8).find(|n| {
+            let mine = u64::from(io.reg(DAB + n * 4)) | u64::from(io.reg(DAP + n * 4)) << 32;
+            dacnf >> n & 1 != 0 && (dacnf >> (8 + n) & 1 != 0) == tx_add && mine == device
+        });
+        if let Some(n) = found {
+            io.set(DAI, n);
+        }
+        io.raise(if found.is_some() { DEVMATCH } else { DEVMISS });
+    }
+
+    /// The strongest thing on this frequency at some time between two instants.
+    fn power(&self, from: Time, to: Time, io: &Io<'_, '_>) -> i32 {
+        let mhz = Self::mhz(io);
+        let heard = self.heard.iter().map(|heard| &heard.packet);
+        heard
+            .filter(|packet| packet.start <= to && packet.end >= from && packet.mhz.abs_diff(mhz) <= 1)
+            .map(|packet| packet.power)
+            .fold(NOISE, i32::max)
+    }
+
+    fn stop_energy(&mut self) {
+        self.energy = None;
+        self.cancel(&[Step::Energy]);
+    }
+
+    fn start_energy(&mut self, cca: bool, io: &Io<'_, '_>) {
+        if !matches!(self.state, State::RxIdle | State::Rx) {
+            return;
+        }
+        self.stop_energy();
+        // nRF52840 PS 6.20.12.3, 6.20.12.4: eight symbols of 16 us; ED repeats EDCNT times.
+        let times = if cca { 1 } else { u64::from(io.reg(EDCNT)) + 1 };
+        self.energy = Some(Energy { cca, since: io.now() });
+        self.plan(io.now() + Time::from_us(128 * times), Step::Energy);
+    }
+
+    fn energy_done(&mut self, io: &mut Io<'_, '_>) {
+        let Some(energy) = self.energy.take() else { return };
+        let power = self.power(energy.since, io.now(), io);
+        let level = (power / 1_000 - ED_OFFSET).clamp(0, 127) as u32;
+        if !energy.cca {
+            io.set(EDSAMPLE, level);
+            io.raise(EDEND);
+            return;
+        }
+        let control = io.reg(CCACTRL);
+        let loud = level >= control >> 8 & 0xFF;
+        let mhz = Self::mhz(io);
+        let carrier = self.heard.iter().map(|heard| &heard.packet).any(|packet| {
+            packet.modulation == Modulation::Oqpsk250k
+                && packet.mhz == mhz
+                && packet.power >= self.sensitivity(packet.modulation)
+                && packet.start <= io.now()
+                && packet.end >= energy.since
+        });
+        let busy = match control & 7 {
+            0 => loud,
+            1 => carrier,
+            2 => carrier && loud,
+            3 => carrier || loud,
+            _ => loud,
+        };
+        io.raise(if busy { CCABUSY } else { CCAIDLE });
+    }
+
+    fn count_bits(&mut self, io: &Io<'_, '_>) {
+        self.cancel(&[Step::BitCount]);
+        if let Some((since, bit)) = self.counting {
+            let at = since + Time::from_ns(u64::from(io.reg(BCC)).saturating_mul(bit));
+            if at > io.now() {
+                self.plan(at, Step::BitCount);
+            }
+        }
+    }
+
+    fn step(&mut self, step: Step, io: &mut Io<'_, '_>) {
+        match step {
+            Step::Ready => {
+                let tx = self.state == State::TxRu;
+                self.state = if tx { State::TxIdle } else { State::RxIdle };
+                io.raise(READY);
+                io.raise(if tx { TXREADY } else { RXREADY });
+            }
+            Step::Launch => self.launch(io),
+            Step::TxAddress => io.raise(ADDRESS),
+            Step::FrameStart => io.raise(FRAMESTART),
+            Step::TxPayload => io.raise(PAYLOAD),
+            Step::TxEnd => {
+                self.state = State::TxIdle;
+                let on_air = self.transmission.take().map_or(io.now(), |packet| packet.end);
+                self.finish(on_air, io);
+            }
+            Step::RxAddress => self.rx_address(io),
+            Step::RxDevice => self.device(io),
+            Step::RxPayload => {
+                self.store(false, io);
+                io.raise(PAYLOAD);
+            }
+            Step::RxEnd => self.rx_end(io),
+            Step::BitCount => {
+                self.store(false, io);
+                io.raise(BCMATCH);
+            }
+            Step::Disabled => self.disabled(io),
+            Step::Rssi => {
+                let power = self.power(io.now(), io.now(), io);
+                io.set(RSSISAMPLE, (-power / 1_000).clamp(0, 127) as u32);
+                io.raise(RSSIEND);
+            }
+            Step::Energy => self.energy_done(io),
+        }
+    }
+}
+
+impl Logic for Radio {
+    const KIND: &'static str = "nordic-radio";
+    const DOC: &'static str = "The 2.4 GHz radio: nRF proprietary, Bluetooth LE, IEEE 802.15.4.";
+    type Config = RadioConfig;
+
+    fn new(config: RadioConfig) -> Self {
+        Self {
+            config,
+            state: State::Disabled,
+            steps: Vec::new(),
+            listening: Time::ZERO,
+            spacing: None,
+            heard: Vec::new(),
+            reception: None,
+            transmission: None,
+            counting: None,
+            energy: None,
+        }
+    }
+
+    fn spec(&self) -> &'static Spec {
+        match self.config.series {
+            Series::Nrf51 => &SPEC51,
+            Series::Nrf52 => &SPEC52,
+        }
+    }
+
+    fn port(&self) -> Option<PortKind> {
+        Some(PortKind::Radio)
+    }
+
+    /// What is on the air does not care.
+    fn reset(&mut self, _: &mut Io<'_, '_>) {
+        let heard = std::mem::take(&mut self.heard);
+        *self = Self { heard, ..Self::new(self.config) };
+    }
+
+    fn view(&self, offset: u32, _: &Regs<'_>, _: Time) -> Option<u32> {
+        (offset == STATE).then_some(self.state as u32)
+    }
+
+    fn task(&mut self, task: u32, io: &mut Io<'_, '_>) {
+        match task {
+            TXEN => self.enable(true, io),
+            RXEN => self.enable(false, io),
+            START => self.start(io),
+            STOP => match self.state {
+                State::Tx => {
+                    self.stop_air();
+                    self.state = State::TxIdle;
+                }
+                State::Rx => {
+                    self.stop_air();
+                    self.state = State::RxIdle;
+                }
+                _ => {}
+            },
+            DISABLE => self.disable(io),
+            RSSISTART => {
+                // nRF51822 PS 8.5.8: 8.8 us; nRF52832 PS 23.15.8: 0.25 us.
+                let ns = if self.config.series == Series::Nrf51 { 8_800 } else { 250 };
+                self.cancel(&[Step::Rssi]);
+                self.plan(io.now() + Time::from_ns(ns), Step::Rssi);
+            }
+            RSSISTOP => self.cancel(&[Step::Rssi]),
+            BCSTART => {
+                let bit = modulation(io.reg(MODE)).map_or(1_000, bit_ns);
+                self.counting = Some((io.now(), bit));
+                self.count_bits(io);
+            }
+            BCSTOP => {
+                self.counting = None;
+                self.cancel(&[Step::BitCount]);
+            }
+            EDSTART => self.start_energy(false, io),
+            CCASTART => self.start_energy(true, io),
+            EDSTOP | CCASTOP => {
+                self.stop_energy();
+                io.raise(if task == EDSTOP { EDSTOPPED } else { CCASTOPPED });
+            }
+            _ => {}
+        }
+    }
+
+    fn write(&mut self, offset: u32, value: u32, _: u32, io: &mut Io<'_, '_>) {
+        match offset {
+            BCC => self.count_bits(io),
+            CRCINIT | CRCPOLY | PCNF0 | PCNF1 if self.state == State::Tx => {
+                io.cx.guest_error(format!(
+                    "RADIO: offset {offset:#x} written ({value:#x}) while transmitting"
+                ));
+            }
+            _ => {}
+        }
+    }
+
+    fn receive(&mut self, data: &[u8], io: &mut Io<'_, '_>) {
+        let Ok(mut packet) = Packet::decode(data) else {
+            io.cx.guest_error("RADIO: what came from the medium is no packet");
+            return;
+        };
+        let now = io.now();
+        packet.power = packet.power.saturating_add(1_000 * i32::from(self.config.antenna));
+        // What ended long ago can neither be measured nor disturb a packet still being received.
+        let oldest = self.reception.as_ref().map_or(now, |reception| reception.packet.start);
+        let since = self.energy.map_or(oldest, |energy| oldest.min(energy.since));
+        self.heard.retain(|heard| heard.packet.end + Time::from_us(50) > since);
+        if self.heard.len() >= MOST_HEARD {
+            self.heard.remove(0);
+        }
+        let audible = packet.power >= self.sensitivity(packet.modulation)
+            && packet.bits.len() as u64 * 8 >= u64::from(packet.bit_count);
+        let candidate = (audible && matches!(self.state, State::Rx | State::RxIdle | State::RxRu))
+            .then(|| Self::matching(&packet, io))
+            .flatten();
+        if candidate.is_some() {
+            let at = packet.address_end + self.rx_delay(packet.modulation);
+            self.plan(at.max(now), Step::RxAddress);
+        }
+        self.heard.push(Heard { packet, candidate });
+    }
+
+    fn deadline(&self) -> Time {
+        self.steps.first().map_or(Time::MAX, |(at, _)| *at)
+    }
+
+    fn wake(&mut self, io: &mut Io<'_, '_>) {
+        if self.steps.first().is_some_and(|(at, _)| *at <= io.now()) {
+            let (_, step) = self.steps.remove(0);
+            self.step(step, io);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

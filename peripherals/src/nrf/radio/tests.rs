@@ -1,0 +1,333 @@
+//! Two radios and the air between them.
+
+use super::*;
+use crate::nrf::block::{Block, INTENSET, SHORTS};
+use consort_core::component::{Component, Model};
+use consort_core::state::State as _;
+use consort_core::testing::Rig;
+
+const RAM: u32 = 0x2000_0000;
+const LATENCY: Time = Time::from_us(24);
+
+/// Radios in one time; what one sends the others get one latency later, 50 dB weaker.
+struct Air {
+    radios: Vec<Rig<Block<Radio>>>,
+    flying: Vec<(Time, usize, Packet)>,
+    loss: i32,
+}
+
+impl Air {
+    fn new(count: usize, series: Series) -> Self {
+        let radio = || {
+            let mut rig = Rig::new(Block::<Radio>::new(RadioConfig { series, antenna: 0 }));
+            rig.host.base = u64::from(RAM);
+            rig.host.memory = vec![0; 1024];
+            rig
+        };
+        Self { radios: (0..count).map(|_| radio()).collect(), flying: Vec::new(), loss: 50_000 }
+    }
+
+    fn run_until(&mut self, until: Time) {
+        loop {
+            let next = self.radios.iter().map(|rig| rig.wake).chain(self.flying.iter().map(|f| f.0)).min();
+            let now = next.unwrap_or(Time::MAX).min(until);
+            for rig in &mut self.radios {
+                rig.run_until(now);
+            }
+            for index in 0..self.flying.len() {
+                let (at, to, packet) = self.flying[index].clone();
+                if at <= now {
+                    let frame = packet.encode().unwrap();
+                    self.radios[to].receive(&frame);
+                }
+            }
+            self.flying.retain(|(at, ..)| *at > now);
+            for from in 0..self.radios.len() {
+                for (at, frame) in std::mem::take(&mut self.radios[from].sent) {
+                    for to in (0..self.radios.len()).filter(|to| *to != from) {
+                        let mut packet = Packet::decode(&frame).unwrap();
+                        packet.power -= self.loss;
+                        self.flying.push((at + LATENCY, to, packet));
+                    }
+                }
+            }
+            let pending = self.radios.iter().any(|rig| rig.wake <= now);
+            if now >= until && !pending {
+                break;
+            }
+        }
+    }
+
+    fn run_for(&mut self, span: Time) {
+        let now = self.radios[0].now;
+        self.run_until(now + span);
+    }
+}
+
+/// BLE 1M advertising on channel 37.
+fn ble(rig: &mut Rig<Block<Radio>>) {
+    rig.write(MODE, 3);
+    rig.write(FREQUENCY, 2);
+    rig.write(PCNF0, 8 | 1 << 8);
+    rig.write(PCNF1, 37 | 3 << 16 | 1 << 25);
+    rig.write(BASE0, 0x89BE_D600);
+    rig.write(PREFIX0, 0x8E);
+    rig.write(RXADDRESSES, 1);
+    rig.write(CRCCNF, 3 | 1 << 8);
+    rig.write(CRCPOLY, 0x65B);
+    rig.write(CRCINIT, 0x55_5555);
+    rig.write(DATAWHITEIV, 37);
+    rig.write(PACKETPTR, RAM);
+}
+
+fn put(rig: &mut Rig<Block<Radio>>, bytes: &[u8]) {
+    rig.host.memory[..bytes.len()].copy_from_slice(bytes);
+}
+
+const PDU: [u8; 10] = [0x42, 8, 1, 2, 3, 4, 5, 6, 7, 8];
+
+#[test]
+fn a_packet_arrives_with_the_times_of_the_manual() {
+    // nRF52832 PS 23.6: READY after the ramp-up, ADDRESS after preamble and address, PAYLOAD, END.
+    let mut air = Air::new(2, Series::Nrf52);
+    air.radios.iter_mut().for_each(ble);
+    put(&mut air.radios[0], &PDU);
+    air.radios[1].write(SHORTS, 1);
+    air.radios[1].write(RXEN, 1);
+    air.run_until(Time::from_us(500));
+    assert_eq!(air.radios[1].read(STATE), State::Rx as u32);
+    air.radios[0].write(SHORTS, 1 | 2);
+    air.radios[0].write(TXEN, 1);
+    air.run_for(Time::from_us(139));
+    assert_eq!(air.radios[0].read(READY), 0);
+    air.run_for(Time::from_us(1));
+    assert_eq!((air.radios[0].read(READY), air.radios[0].read(STATE)), (1, State::Tx as u32));
+    air.run_for(Time::from_us(40));
+    assert_eq!((air.radios[0].read(ADDRESS), air.radios[1].read(ADDRESS)), (1, 0));
+    air.run_for(Time::from_us(10)); // both chains: 0.6 us and 9.4 us
+    assert_eq!((air.radios[1].read(ADDRESS), air.radios[1].read(RXMATCH)), (1, 0));
+    air.run_for(Time::from_us(80 - 10));
+    assert_eq!((air.radios[0].read(PAYLOAD), air.radios[0].read(END)), (1, 0));
+    air.run_for(Time::from_us(24));
+    assert_eq!((air.radios[0].read(END), air.radios[0].read(DISABLED)), (1, 0));
+    air.run_for(Time::from_us(6));
+    assert_eq!(air.radios[0].read(DISABLED), 1);
+    assert_eq!(air.radios[1].read(END), 0);
+    air.run_for(Time::from_us(4));
+    let receiver = &mut air.radios[1];
+    assert_eq!((receiver.read(END), receiver.read(CRCSTATUS), receiver.read(CRCOK)), (1, 1, 1));
+    assert_eq!(receiver.host.memory[..10], PDU);
+    assert_eq!(receiver.read(STATE), State::RxIdle as u32);
+}
+
+fn received(change: impl Fn(&mut Air)) -> bool {
+    let mut air = Air::new(2, Series::Nrf51);
+    air.radios.iter_mut().for_each(ble);
+    put(&mut air.radios[0], &PDU);
+    change(&mut air);
+    air.radios[1].write(SHORTS, 1);
+    air.radios[1].write(RXEN, 1);
+    air.run_until(Time::from_us(300));
+    air.radios[0].write(SHORTS, 1);
+    air.radios[0].write(TXEN, 1);
+    air.run_for(Time::from_ms(1));
+    air.radios[1].read(END) == 1 && air.radios[1].read(CRCSTATUS) == 1
+}
+
+#[test]
+fn only_who_agrees_hears() {
+    assert!(received(|_| {}));
+    assert!(!received(|air| air.radios[1].write(FREQUENCY, 26)), "another channel");
+    assert!(!received(|air| air.radios[1].write(PREFIX0, 0x8F)), "another address");
+    assert!(!received(|air| air.radios[1].write(MODE, 1)), "another mode");
+    assert!(!received(|air| air.radios[1].write(CRCINIT, 1)), "another CRC");
+    assert!(!received(|air| air.radios[1].write(DATAWHITEIV, 38)), "other whitening");
+    assert!(!received(|air| air.loss = 94_000), "out of range");
+    assert!(received(|air| air.loss = 92_000));
+}
+
+#[test]
+fn logical_addresses_match_in_order() {
+    // PS 23.2: addresses 1 to 7 share BASE1.
+    assert!(received(|air| {
+        air.radios[0].write(TXADDRESS, 5);
+        air.radios[0].write(BASE1, 0x1234_5600);
+        air.radios[0].write(PREFIX0 + 4, 0xAB00);
+        air.radios[1].write(BASE1, 0x1234_5600);
+        air.radios[1].write(PREFIX0 + 4, 0xAB00);
+        air.radios[1].write(RXADDRESSES, 0xFF);
+    }));
+}
+
+#[test]
+fn a_receiver_that_comes_late_hears_nothing() {
+    for (wait, expected) in [(2, true), (20, false)] {
+        let mut air = Air::new(2, Series::Nrf52);
+        air.radios.iter_mut().for_each(ble);
+        put(&mut air.radios[0], &PDU);
+        air.radios.iter_mut().for_each(|rig| rig.write(SHORTS, 1));
+        air.radios[0].write(TXEN, 1);
+        air.run_for(Time::from_us(wait));
+        air.radios[1].write(RXEN, 1);
+        air.run_for(Time::from_ms(1));
+        assert_eq!(air.radios[1].read(END) == 1, expected, "{wait} us later");
+    }
+}
+
+#[test]
+fn the_inter_frame_space_is_kept_by_hardware() {
+    // PS 23.10: END to the next START is TIFS with END_DISABLE and DISABLED_RXEN / DISABLED_TXEN.
+    let mut air = Air::new(2, Series::Nrf52);
+    air.radios.iter_mut().for_each(ble);
+    for rig in &mut air.radios {
+        rig.write(MODECNF0, 1);
+        rig.write(TIFS, 150);
+    }
+    put(&mut air.radios[0], &PDU);
+    air.radios[1].write(SHORTS, 1 | 2 | 4);
+    air.radios[1].write(RXEN, 1);
+    air.run_until(Time::from_us(200));
+    air.radios[0].write(SHORTS, 1 | 2 | 8);
+    air.radios[0].write(TXEN, 1);
+    let (mut end, mut answer) = (None, None);
+    for _ in 0..4_000 {
+        air.run_for(Time::from_ns(100));
+        for (_, _, packet) in &air.flying {
+            if air.radios[0].read(END) == 0 && end.is_none() {
+                end = Some(packet.end);
+            } else if packet.bits != [] && end.is_some_and(|end| packet.start > end) {
+                answer = Some(packet.start);
+            }
+        }
+    }
+    assert_eq!(answer.unwrap() - end.unwrap(), Time::from_us(150));
+    air.run_for(Time::from_us(200));
+    assert_eq!((air.radios[0].read(CRCSTATUS), air.radios[0].read(STATE)), (1, State::RxIdle as u32));
+}
+
+#[test]
+fn the_stronger_of_two_packets_survives_and_equals_destroy_each_other() {
+    for (difference, expected) in [(0, false), (20_000, true)] {
+        let mut air = Air::new(2, Series::Nrf52);
+        air.radios.iter_mut().for_each(ble);
+        put(&mut air.radios[0], &PDU);
+        air.radios[1].write(SHORTS, 1);
+        air.radios[1].write(RXEN, 1);
+        air.run_until(Time::from_us(200));
+        air.radios[0].write(SHORTS, 1);
+        air.radios[0].write(TXEN, 1);
+        air.run_for(Time::from_us(170));
+        let mut other = air.flying[0].2.clone();
+        other.start += Time::from_us(60);
+        other.address_end += Time::from_us(60);
+        other.end += Time::from_us(60);
+        other.power -= difference;
+        other.bits[3] ^= 1;
+        air.flying.push((air.radios[0].now + Time::from_us(50), 1, other));
+        air.run_for(Time::from_ms(1));
+        assert_eq!(air.radios[1].read(END), 1);
+        assert_eq!(air.radios[1].read(CRCSTATUS) == 1, expected, "{difference}");
+    }
+}
+
+#[test]
+fn bit_counter_device_match_and_rssi() {
+    // PS 23.11: BCMATCH BCC bits after ADDRESS; 23.12: DEVMATCH; 23.9: RSSISAMPLE is minus dBm.
+    let mut air = Air::new(2, Series::Nrf52);
+    air.radios.iter_mut().for_each(ble);
+    put(&mut air.radios[0], &PDU);
+    let receiver = &mut air.radios[1];
+    receiver.write(SHORTS, 1 | 1 << 4 | 1 << 6);
+    receiver.write(BCC, 32);
+    receiver.write(DAB + 4, 0x0403_0201);
+    receiver.write(DAP + 4, 0x0605);
+    receiver.write(DACNF, 1 << 1 | 1 << 9);
+    receiver.write(INTENSET, 1 << 10);
+    receiver.write(RXEN, 1);
+    air.run_until(Time::from_us(200));
+    air.radios[0].write(SHORTS, 1);
+    air.radios[0].write(TXEN, 1);
+    air.run_for(Time::from_us(140 + 40 + 10 + 32));
+    let receiver = &mut air.radios[1];
+    assert!(receiver.line("irq"));
+    assert_eq!(receiver.host.memory[..5], [0x42, 8, 1, 2, 0], "two payload bytes are in");
+    assert_eq!((receiver.read(RSSIEND), receiver.read(RSSISAMPLE)), (1, 50));
+    assert_eq!(receiver.read(DEVMATCH), 0);
+    air.run_for(Time::from_us(32));
+    let receiver = &mut air.radios[1];
+    assert_eq!((receiver.read(DEVMATCH), receiver.read(DAI)), (1, 1));
+}
+
+fn ieee(rig: &mut Rig<Block<Radio>>) {
+    rig.write(MODE, 15);
+    rig.write(FREQUENCY, 5);
+    rig.write(PCNF0, 8 | 2 << 24 | 1 << 26);
+    rig.write(PCNF1, 127);
+    rig.write(CRCCNF, 2 | 2 << 8);
+    rig.write(CRCPOLY, 0x1_1021);
+    rig.write(CRCINIT, 0);
+    rig.write(PACKETPTR, RAM);
+}
+
+#[test]
+fn ieee_802_15_4_frames_cca_and_energy() {
+    let mut air = Air::new(2, Series::Nrf52);
+    air.radios.iter_mut().for_each(ieee);
+    put(&mut air.radios[0], &[5, 0x02, 0x00, 0x6A]);
+    air.radios[1].write(SHORTS, 1);
+    air.radios[1].write(RXEN, 1);
+    air.run_until(Time::from_us(200));
+    air.radios[0].write(SHORTS, 1);
+    air.radios[0].write(TXEN, 1);
+    air.run_for(Time::from_us(140 + 160 + 32 + 10));
+    assert_eq!((air.radios[1].read(FRAMESTART), air.radios[1].read(END)), (1, 0));
+    air.run_for(Time::from_us(5 * 32));
+    let receiver = &mut air.radios[1];
+    assert_eq!((receiver.read(END), receiver.read(CRCOK)), (1, 1));
+    // LQI stands where the CRC would begin: 0 dBm - 50 dB = -50 dBm is level 42.
+    assert_eq!(receiver.host.memory[..5], [5, 0x02, 0x00, 0x6A, 42]);
+    // CCA: the channel is idle now, and busy while somebody sends.
+    receiver.write(CCACTRL, 20 << 8);
+    receiver.write(CCASTART, 1);
+    air.run_for(Time::from_us(128));
+    assert_eq!((air.radios[1].read(CCAIDLE), air.radios[1].read(CCABUSY)), (1, 0));
+    air.radios[0].write(START, 1);
+    air.run_for(Time::from_us(30));
+    air.radios[1].write(CCASTART, 1);
+    air.radios[1].write(EDCNT, 0);
+    air.run_for(Time::from_us(128));
+    assert_eq!(air.radios[1].read(CCABUSY), 1);
+    air.radios[1].write(EDSTART, 1);
+    air.run_for(Time::from_us(128));
+    assert_eq!((air.radios[1].read(EDEND), air.radios[1].read(EDSAMPLE)), (1, 42));
+}
+
+#[test]
+fn saved_in_the_middle_of_a_packet_it_goes_on_the_same() {
+    let mut air = Air::new(2, Series::Nrf52);
+    air.radios.iter_mut().for_each(ble);
+    put(&mut air.radios[0], &PDU);
+    air.radios[1].write(SHORTS, 1);
+    air.radios[1].write(RXEN, 1);
+    air.run_until(Time::from_us(200));
+    air.radios[0].write(SHORTS, 1);
+    air.radios[0].write(TXEN, 1);
+    air.run_for(Time::from_us(220));
+    for rig in &mut air.radios {
+        let saved = rig.component.save().unwrap();
+        rig.component = Block::new(RadioConfig { series: Series::Nrf52, antenna: 0 });
+        rig.component.restore(&saved).unwrap();
+    }
+    air.run_for(Time::from_ms(1));
+    assert_eq!((air.radios[1].read(END), air.radios[1].read(CRCSTATUS)), (1, 1));
+}
+
+#[test]
+fn disable_answers_even_when_disabled() {
+    let mut air = Air::new(1, Series::Nrf51);
+    air.radios[0].write(DISABLE, 1);
+    assert_eq!(air.radios[0].read(DISABLED), 1);
+    air.radios[0].write(DISABLED, 0);
+    air.radios[0].with(|radio, cx| radio.receive(b"nonsense", cx));
+    assert_eq!(air.radios[0].log.len(), 1);
+}

@@ -1,0 +1,166 @@
+//! WDT: the watchdog.
+//!
+//! nRF51 Reference Manual v3.0 chapter 23; nRF52832 PS v1.4 chapter 37.
+
+use consort_core::component::{Coverage, Field, Register};
+use consort_core::{Clock, Time};
+use serde::{Deserialize, Serialize};
+
+use super::block::{Io, Logic, NRF51_POWER, Regs, Series, SeriesConfig, Spec, array, event, f, task};
+
+const START: u32 = 0x000;
+const TIMEOUT: u32 = 0x100;
+const RUNSTATUS: u32 = 0x400;
+const REQSTATUS: u32 = 0x404;
+const CRV: u32 = 0x504;
+const RREN: u32 = 0x508;
+const CONFIG: u32 = 0x50C;
+const RR: u32 = 0x600;
+
+/// PS 37.4.9: what reloads.
+const RELOAD: u32 = 0x6E52_4635;
+
+const LFCLK: Clock = Clock::of(32_768);
+
+const EIGHT: &[Field] = &[f("RR", 0, 8)];
+const REGISTERS: &[Register] = &[
+    Register::ro(RUNSTATUS, "RUNSTATUS", 0).fields(&[f("RUNSTATUS", 0, 1)]),
+    Register::ro(REQSTATUS, "REQSTATUS", 1).fields(EIGHT),
+    Register::rw(CRV, "CRV", u32::MAX),
+    Register::rw(RREN, "RREN", 1).fields(EIGHT),
+    Register::rw(CONFIG, "CONFIG", 1)
+        .fields(&[f("SLEEP", 0, 1), f("HALT", 3, 1)])
+        .coverage(Coverage::Partial),
+];
+
+static SPEC51: Spec = Spec::new(
+    &[&[task(START, "TASKS_START")]],
+    &[&[event(TIMEOUT, "EVENTS_TIMEOUT", 0)]],
+    &[],
+    &[REGISTERS, array!(wo RR, 4, "RR[", "]"; 0 1 2 3 4 5 6 7), NRF51_POWER],
+);
+static SPEC52: Spec = Spec::new(
+    &[&[task(START, "TASKS_START")]],
+    &[&[event(TIMEOUT, "EVENTS_TIMEOUT", 0)]],
+    &[],
+    &[REGISTERS, array!(wo RR, 4, "RR[", "]"; 0 1 2 3 4 5 6 7)],
+);
+
+/// WDT. Line `dog` goes high right before it resets the machine, for RESETREAS. It starts LFCLK for itself.
+/// It does not pause while the CPU sleeps or is halted, and any reset stops it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Wdt {
+    series: Series,
+    running: bool,
+    requests: u32,
+    expires: Time,
+    bites: Time,
+}
+
+impl Wdt {
+    /// PS 37.1: timeout = (CRV + 1) / 32768 seconds; CRV is at least 15.
+    fn reload(&mut self, io: &Io<'_, '_>) {
+        self.requests = io.reg(RREN);
+        let ticks = u64::from(io.reg(CRV).max(15)) + 1;
+        self.expires = LFCLK.time_of(LFCLK.first_at(io.now()) + ticks);
+    }
+}
+
+impl Logic for Wdt {
+    const KIND: &'static str = "nordic-wdt";
+    const DOC: &'static str = "The watchdog timer.";
+    type Config = SeriesConfig;
+
+    fn new(config: SeriesConfig) -> Self {
+        Self { series: config.series, running: false, requests: 0, expires: Time::MAX, bites: Time::MAX }
+    }
+
+    fn spec(&self) -> &'static Spec {
+        match self.series {
+            Series::Nrf51 => &SPEC51,
+            Series::Nrf52 => &SPEC52,
+        }
+    }
+
+    fn lines(&self) -> &'static [&'static str] {
+        &["irq", "dog"]
+    }
+
+    fn reset(&mut self, _: &mut Io<'_, '_>) {
+        *self = Self::new(SeriesConfig { series: self.series });
+    }
+
+    fn view(&self, offset: u32, regs: &Regs<'_>, _: Time) -> Option<u32> {
+        match offset {
+            RUNSTATUS => Some(u32::from(self.running)),
+            REQSTATUS => Some(if self.running { self.requests } else { regs.reg(RREN) }),
+            _ => None,
+        }
+    }
+
+    fn task(&mut self, _: u32, io: &mut Io<'_, '_>) {
+        if !self.running {
+            self.running = true;
+            self.reload(io);
+        }
+    }
+
+    fn write(&mut self, offset: u32, value: u32, old: u32, io: &mut Io<'_, '_>) {
+        match offset {
+            // PS 37.1.4: the configuration is locked once the watchdog runs.
+            CRV | RREN | CONFIG if self.running => io.set(offset, old),
+            RR.. if value == RELOAD && self.running && self.bites == Time::MAX => {
+                self.requests &= !(1 << ((offset - RR) / 4));
+                if self.requests == 0 {
+                    self.reload(io);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn deadline(&self) -> Time {
+        self.expires.min(self.bites)
+    }
+
+    fn wake(&mut self, io: &mut Io<'_, '_>) {
+        if self.bites <= io.now() {
+            self.bites = Time::MAX;
+            io.cx.drive(1, true);
+            io.cx.reset_machine("watchdog");
+        } else if self.expires <= io.now() {
+            // PS 37.1: the reset comes two LFCLK cycles after TIMEOUT.
+            self.expires = Time::MAX;
+            self.bites = LFCLK.time_of(LFCLK.cycles_by(io.now()) + 2);
+            io.raise(TIMEOUT);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nrf::block::Block;
+    use consort_core::component::Model;
+    use consort_core::testing::Rig;
+
+    #[test]
+    fn it_bites_unless_all_enabled_registers_are_reloaded() {
+        let mut rig = Rig::new(Block::<Wdt>::new(SeriesConfig::default()));
+        rig.write(CRV, 32_767);
+        rig.write(RREN, 0b101);
+        rig.write(START, 1);
+        rig.write(CRV, 5);
+        assert_eq!((rig.read(RUNSTATUS), rig.read(CRV), rig.read(REQSTATUS)), (1, 32_767, 0b101));
+        rig.run_for(Time::from_ms(900));
+        rig.write(RR, RELOAD);
+        rig.write(RR + 8, 1);
+        assert_eq!(rig.read(REQSTATUS), 0b100);
+        rig.write(RR + 8, RELOAD);
+        assert_eq!(rig.read(REQSTATUS), 0b101);
+        rig.run_for(Time::from_ms(999));
+        assert_eq!((rig.read(TIMEOUT), rig.resets.len()), (0, 0));
+        rig.run_for(Time::from_ms(2));
+        assert_eq!((rig.read(TIMEOUT), rig.resets.len(), rig.line("dog")), (1, 1, true));
+    }
+}
