@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic)]
 
-use consort_core::component::{Built, Cx, Effect, ModelEntry, NodeId, Part, Peripheral, Value};
+use consort_core::component::{Access, Built, Cx, Effect, ModelEntry, NodeId, Part, Peripheral, Value};
 use consort_core::rng::Rng;
 use consort_core::testing::RigHost;
 use consort_core::{Time, Width};
@@ -99,10 +99,12 @@ enum Act {
         place: u32,
         width: Width,
     },
+    /// The same write so many times: FIFOs fill.
     Write {
         place: u32,
         width: Width,
         value: u32,
+        times: u8,
     },
     Wait {
         ns: u64,
@@ -128,26 +130,42 @@ fn width() -> impl Strategy<Value = Width> {
 }
 
 fn word() -> impl Strategy<Value = u32> {
-    prop_oneof![any::<u32>(), 0_u32..256, (0_u32..32).prop_map(|bit| 1 << bit), Just(0), Just(u32::MAX)]
+    prop_oneof![
+        3 => 0_u32..16,
+        2 => 0_u32..256,
+        2 => (0_u32..32).prop_map(|bit| 1 << bit),
+        2 => any::<u32>(),
+        1 => Just(u32::MAX),
+    ]
 }
 
 fn act() -> impl Strategy<Value = Act> {
+    let times = prop_oneof![6 => Just(1), 1 => 2_u8..12];
     prop_oneof![
         6 => (any::<u32>(), width()).prop_map(|(place, width)| Act::Read { place, width }),
-        12 => (any::<u32>(), width(), word())
-            .prop_map(|(place, width, value)| Act::Write { place, width, value }),
+        12 => (any::<u32>(), width(), word(), times)
+            .prop_map(|(place, width, value, times)| Act::Write { place, width, value, times }),
         4 => prop_oneof![0_u64..200, 0_u64..200_000, 0_u64..2_000_000_000].prop_map(|ns| Act::Wait { ns }),
         2 => prop::collection::vec(any::<u8>(), 0..80).prop_map(|bytes| Act::Receive { bytes }),
         1 => (60_usize..2100).prop_map(|length| Act::Receive { bytes: vec![0xFF; length] }),
         2 => (0_u16..64, any::<bool>()).prop_map(|(pin, level)| Act::Input { pin, level }),
-        1 => (0_usize..8, any::<bool>(), -1e3..1e3)
-            .prop_map(|(channel, on, number): (usize, bool, f64)| Act::Set {
-                channel,
-                value: if number < 0.0 { Value::Bool(on) } else { Value::Number(number) },
-            }),
-        1 => Just(Act::Reset),
-        1 => Just(Act::Restore),
+        1 => (0_usize..8, any::<bool>(), -1e3..1e3).prop_map(|(channel, on, number): (usize, bool, f64)| {
+            Act::Set { channel, value: if number < 0.0 { Value::Bool(on) } else { Value::Number(number) } }
+        }),
+        2 => Just(Act::Restore),
     ]
+}
+
+/// A life between two resets, or several.
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let life = || prop::collection::vec(act(), 1..250);
+    (life(), any::<bool>(), life()).prop_map(|(mut first, more, second)| {
+        if more {
+            first.push(Act::Reset);
+            first.extend(second);
+        }
+        first
+    })
 }
 
 /// A machine of one peripheral.
@@ -208,13 +226,20 @@ impl Bench {
         }
     }
 
-    /// An aligned offset: mostly of a register, sometimes of none.
-    fn offset(&self, place: u32, width: Width) -> u32 {
-        let registers = self.peripheral.registers();
-        let word = match place % 8 {
-            0 => place >> 3 & 0xFFC,
-            _ if registers.is_empty() => place >> 3 & 0xFC,
-            _ => registers[(place >> 3) as usize % registers.len()].offset,
+    /// An aligned offset: mostly of a register that allows the access, sometimes of any or none.
+    fn offset(&self, place: u32, width: Width, refused: Access) -> u32 {
+        let all = self.peripheral.registers();
+        let fitting: Vec<u32> = all
+            .iter()
+            .filter(|register| register.access != refused)
+            .map(|register| register.offset)
+            .collect();
+        let pick = (place >> 5) as usize;
+        let word = match place % 32 {
+            0 => (place >> 5) & 0xFFC,
+            1 if !all.is_empty() => all[pick % all.len()].offset,
+            _ if fitting.is_empty() => (place >> 5) & 0xFC,
+            _ => fitting[pick % fitting.len()],
         };
         word + (place >> 16 & 3 & !(width.bytes() - 1))
     }
@@ -222,17 +247,19 @@ impl Bench {
     fn act(&mut self, act: &Act, fresh: impl Fn() -> Box<dyn Peripheral>, restores: bool) {
         match act {
             Act::Read { place, width } => {
-                let offset = self.offset(*place, *width);
+                let offset = self.offset(*place, *width, Access::WriteOnly);
                 let peeked = self.peripheral.peek(offset & !3, self.now);
                 let read = self.call(|peripheral, cx| peripheral.read(offset, *width, cx));
                 if let (Some(peeked), Ok(read), Width::Word) = (peeked, read, *width) {
                     assert_eq!(peeked, read, "peek shows what a read of {offset:#x} gives");
                 }
             }
-            Act::Write { place, width, value } => {
-                let offset = self.offset(*place, *width);
+            Act::Write { place, width, value, times } => {
+                let offset = self.offset(*place, *width, Access::ReadOnly);
                 let value = value & width.mask() as u32;
-                let _ = self.call(|peripheral, cx| peripheral.write(offset, *width, value, cx));
+                for _ in 0..*times {
+                    let _ = self.call(|peripheral, cx| peripheral.write(offset, *width, value, cx));
+                }
             }
             Act::Wait { ns } => self.wait(self.now + Time::from_ns(*ns)),
             Act::Receive { bytes } => {
@@ -266,10 +293,10 @@ impl Bench {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_guest_breaks_a_peripheral(acts in prop::collection::vec(act(), 1..150)) {
+    fn no_guest_breaks_a_peripheral(acts in acts()) {
         for entry in consort_peripherals::models() {
             let Built::Peripheral(straight) = build(entry) else { continue };
             let fresh = || match build(entry) {

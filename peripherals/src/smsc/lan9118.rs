@@ -663,12 +663,12 @@ impl Lan9118 {
             return;
         }
         let size = value >> 16 & 0xF;
-        let mut value = value & HW_CFG_WRITABLE | HW_CFG_32_BIT;
+        let mut value = (value & HW_CFG_WRITABLE) | HW_CFG_32_BIT;
         if !(2..=14).contains(&size) {
             if self.told.first(TOLD_FIFO_SIZE) {
                 cx.guest_error(format!("HW_CFG.TX_FIF_SZ = {size}: 2 to 14 are valid, the size stays"));
             }
-            value = value & !(0xF << 16) | self.tx_kib() << 16;
+            value = (value & !(0xF << 16)) | self.tx_kib() << 16;
         }
         self.hw_cfg = value;
     }
@@ -710,7 +710,7 @@ impl Lan9118 {
     fn eeprom_command(&mut self, value: u32) {
         // MAC_ADDRESS_LOADED and EPC_TIMEOUT are cleared by writing ones.
         let kept = self.e2p_cmd & !value & (E2P_MAC_LOADED | E2P_TIMEOUT);
-        self.e2p_cmd = value & 0x7000_00FF | kept;
+        self.e2p_cmd = (value & 0x7000_00FF) | kept;
         if value & E2P_BUSY == 0 {
             return;
         }
@@ -763,10 +763,10 @@ impl Words for Lan9118 {
             TX_CFG => self.tx_cfg,
             HW_CFG => self.hw_cfg,
             RX_DP_CTRL => 0,
-            RX_FIFO_INF => self.rx.used_words() * 4 | (self.rx.status_used() as u32) << 16,
+            RX_FIFO_INF => (self.rx.used_words() * 4) | (self.rx.status_used() as u32) << 16,
             TX_FIFO_INF => {
                 let free = self.tx_words() - self.tx.used_words().min(self.tx_words());
-                free * 4 | (self.tx_status.len() as u32) << 16
+                (free * 4) | (self.tx_status.len() as u32) << 16
             }
             PMT_CTRL => self.pmt_ctrl | if self.pmt_ctrl & PMT_MODE == 0 { PMT_READY } else { 0 },
             GPIO_CFG => self.gpio_cfg,
