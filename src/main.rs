@@ -1,3 +1,27 @@
-//! The consort command.
+//! `consort`: runs a fleet of virtual phones, watches and sensors in one deterministic virtual time.
 
-fn main() {}
+mod cli;
+mod command;
+mod console;
+mod failure;
+mod follow;
+mod summary;
+mod trace_file;
+mod wall;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let result = match cli.command {
+        cli::Command::Boot(args) => command::boot::run(&args),
+        cli::Command::Run(args) => command::run::run(&args),
+        cli::Command::Check(args) => command::check::run(&args),
+        cli::Command::Boards(args) => command::boards::run(&args),
+        cli::Command::Schema(args) => command::schema::run(args.kind),
+        cli::Command::Completions(args) => command::completions::run(args.shell),
+    };
+    result.unwrap_or_else(|failure| failure.report())
+}

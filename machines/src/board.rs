@@ -128,9 +128,9 @@ pub struct Processor {
     /// External interrupt lines, at most 496 on Cortex-M.
     #[serde(default = "default_interrupts")]
     pub interrupts: u16,
-    /// Implemented priority bits, 2 to 8 (Cortex-M; M0 always has 2).
-    #[serde(default = "default_priority_bits")]
-    pub priority_bits: u8,
+    /// Implemented priority bits (Cortex-M): 2 on ARMv6-M, 3 to 8 elsewhere; the core's usual number when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority_bits: Option<u8>,
     /// MPU regions, 0 without an MPU.
     #[serde(default)]
     pub mpu_regions: u8,
@@ -157,10 +157,6 @@ fn zero() -> Num {
 
 fn default_interrupts() -> u16 {
     32
-}
-
-fn default_priority_bits() -> u8 {
-    3
 }
 
 /// Cores Consort has.
@@ -306,6 +302,37 @@ pub struct Part {
     /// Which interrupts its lines drive.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub irq: IndexMap<String, Irq>,
+}
+
+/// The JSON Schema of board files, with the settings of every model.
+pub fn schema() -> schemars::Schema {
+    let mut generator = schemars::SchemaGenerator::default();
+    let mut schema = generator.root_schema_for::<Board>();
+    for section in ["Peripheral", "Part"] {
+        // What `config` may hold depends on `kind`.
+        let rules: Vec<Value> = consort_peripherals::models()
+            .iter()
+            .map(|model| {
+                let config = (model.schema)(&mut generator);
+                serde_json::json!({
+                    "if": { "properties": { "kind": { "const": model.kind } }, "required": ["kind"] },
+                    "then": { "properties": { "kind": { "description": model.doc }, "config": config } }
+                })
+            })
+            .collect();
+        if let Some(definition) =
+            schema.pointer_mut(&format!("/$defs/{section}")).and_then(Value::as_object_mut)
+        {
+            definition.insert("allOf".to_owned(), Value::Array(rules));
+        }
+    }
+    let definitions = generator.take_definitions(true);
+    if let Some(all) = schema.pointer_mut("/$defs").and_then(Value::as_object_mut) {
+        for (name, definition) in definitions {
+            all.entry(name).or_insert(definition);
+        }
+    }
+    schema
 }
 
 impl Board {

@@ -277,6 +277,11 @@ pub enum ImageError {
     Load(#[from] LoadError),
 }
 
+/// The JSON Schema of fleet files.
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(FleetFile)
+}
+
 impl FleetFile {
     /// Reads a fleet file's text, without reading what it names.
     pub fn parse(file: &str, text: &str) -> Result<(Self, Document), JsonError> {

@@ -1,0 +1,189 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use consort_core::Time;
+
+/// Runs a fleet of virtual phones, watches and sensors in one deterministic virtual time.
+///
+/// Every device executes its real firmware, unmodified. The same fleet, inputs and seed give the same result, bit
+/// for bit: the digest printed at the end says so.
+#[derive(Parser, Debug)]
+#[command(version, propagate_version = true, arg_required_else_help = true, max_term_width = 100)]
+#[command(after_help = "Examples:
+  consort boards                                      what can be booted
+  consort boot mps2-an385 firmware.elf --for 2s       one device; its UART on standard output
+  consort run fleet.json --for 10s                    a whole fleet, with a summary
+  consort check fleet.json                            find mistakes without running")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What `consort` can do.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Boot firmware on one board; its UART is standard output.
+    Boot(BootArgs),
+    /// Run a fleet and sum it up.
+    Run(RunArgs),
+    /// Find mistakes in fleet, board and firmware files without running them.
+    Check(CheckArgs),
+    /// List the boards, or show one in detail.
+    Boards(BoardsArgs),
+    /// Print the JSON Schema of a file format, for editors.
+    Schema(SchemaArgs),
+    /// Print a completion script for a shell.
+    Completions(CompletionsArgs),
+}
+
+/// `consort boot`.
+#[derive(Args, Debug)]
+#[command(after_help = "Exit status: 0 when the text of --until was seen or, without --until, the time passed or the \
+guest ended with 0; 1 when not; 2 for bad usage or bad files.
+
+Examples:
+  consort boot mps2-an385 zephyr.elf --for 5s
+  consort boot mps2-an386 app.elf --until 'login: $' --send 'root\\n'
+  consort boot my-board.json boot.bin@0x0 app.hex --for 10s")]
+pub struct BootArgs {
+    /// A board by name (see `consort boards`), or a board file ending in .json.
+    pub board: String,
+    /// Firmware: ELF, Intel HEX, UF2, or a raw binary as FILE@ADDRESS. Several are loaded together.
+    #[arg(required = true)]
+    pub image: Vec<String>,
+    /// How long to run, in virtual time.
+    #[arg(long = "for", value_name = "TIME", default_value = "10s")]
+    pub duration: Time,
+    /// Stop as soon as the UART's output matches this regular expression.
+    #[arg(long, value_name = "REGEX")]
+    pub until: Option<String>,
+    /// Type this on the UART; \n, \r, \t, \\ and \xNN are understood. May be given several times.
+    #[arg(long, value_name = "TEXT")]
+    pub send: Vec<String>,
+    /// Type the contents of this file on the UART, after any --send.
+    #[arg(long, value_name = "FILE")]
+    pub send_file: Option<PathBuf>,
+    /// When to start typing, in virtual time.
+    #[arg(long, value_name = "TIME", default_value = "0s")]
+    pub send_at: Time,
+    /// Which UART to show and type on: its number on the board from 0, or its name.
+    #[arg(long, value_name = "N")]
+    pub uart: Option<String>,
+    /// The seed of the device's random numbers.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Let the guest open files below this directory (semihosting); without it, none.
+    #[arg(long, value_name = "DIR")]
+    pub semihosting_dir: Option<PathBuf>,
+    /// What the guest is told as its command line (semihosting).
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub command_line: String,
+    /// Write every event to this file, one JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+    /// Say at the end, on standard error, how the run went.
+    #[arg(long, short)]
+    pub verbose: bool,
+}
+
+/// `consort run`.
+#[derive(Args, Debug)]
+#[command(after_help = "Exit status: 0 when the time passed, 1 when a device could not go on, 2 for bad usage or bad \
+files.
+
+Examples:
+  consort run fleet.json --for 30s --threads 2
+  consort run fleet.json --save half.consort --at 15s       keep the state of virtual time 15s
+  consort run fleet.json --restore half.consort --for 30s   go on from there; same digest")]
+pub struct RunArgs {
+    /// The fleet file.
+    pub fleet: PathBuf,
+    /// Run until this virtual time.
+    #[arg(long = "for", value_name = "TIME", default_value = "10s")]
+    pub duration: Time,
+    /// Host threads that run devices; changes nothing but the speed.
+    #[arg(long, value_name = "N", default_value_t = default_threads())]
+    pub threads: usize,
+    /// Longest window between two exchanges of frames; changes nothing but the speed. The links' smallest latency
+    /// bounds it anyway.
+    #[arg(long, value_name = "TIME", default_value = "10ms")]
+    pub quantum: Time,
+    /// Replace the fleet file's seed.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Run no faster than real time.
+    #[arg(long)]
+    pub realtime: bool,
+    /// Write every event to this file, one JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+    /// Print JSON, one object a line: UART lines, then the summary.
+    #[arg(long)]
+    pub json: bool,
+    /// Print the summary only, not the devices' UARTs.
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Save the state to this file, at the time of --at.
+    #[arg(long, value_name = "FILE", requires = "at")]
+    pub save: Option<PathBuf>,
+    /// When to save; the run goes on afterwards.
+    #[arg(long, value_name = "TIME", requires = "save")]
+    pub at: Option<Time>,
+    /// Begin from a state that --save wrote, for the same fleet file.
+    #[arg(long, value_name = "FILE")]
+    pub restore: Option<PathBuf>,
+    /// Let guests open files below this directory (semihosting); without it, none.
+    #[arg(long, value_name = "DIR")]
+    pub semihosting_dir: Option<PathBuf>,
+}
+
+fn default_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(8))
+}
+
+/// `consort check`.
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// Fleet files, board files (both .json) or firmware images.
+    #[arg(required = true)]
+    pub file: Vec<PathBuf>,
+}
+
+/// `consort boards`.
+#[derive(Args, Debug)]
+pub struct BoardsArgs {
+    /// A board to show in detail.
+    pub name: Option<String>,
+    /// List the models that board files can name instead.
+    #[arg(long, conflicts_with = "name")]
+    pub models: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `consort schema`.
+#[derive(Args, Debug)]
+pub struct SchemaArgs {
+    /// Which format.
+    pub kind: SchemaKind,
+}
+
+/// File formats with a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SchemaKind {
+    /// Fleet files.
+    Fleet,
+    /// Board files.
+    Board,
+}
+
+/// `consort completions`.
+#[derive(Args, Debug)]
+pub struct CompletionsArgs {
+    /// The shell.
+    pub shell: clap_complete::Shell,
+}
