@@ -409,10 +409,10 @@ pub struct Lan9118 {
 
 impl Lan9118 {
     /// TX_FIF_SZ in KiB; 16 KiB are shared between the directions.
-    const fn tx_kib(&self) -> u32 {
-        self.hw_cfg >> 16 & 0xF
+    fn tx_kib(&self) -> u32 {
+        (self.hw_cfg >> 16 & 0xF).clamp(2, 14)
     }
-    const fn tx_words(&self) -> u32 {
+    fn tx_words(&self) -> u32 {
         (self.tx_kib() * 1024 - 512) / 4
     }
     fn rx_layout(&self) -> Layout {
