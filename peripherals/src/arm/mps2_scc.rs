@@ -74,7 +74,7 @@ static REGISTERS: &[Register] = &[
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// SCC_ID: which FPGA image runs; 0x41043850 for AN385 (1090796624 in decimal).
+    /// SCC_ID: which FPGA image runs; 0x41043850 for AN385 (1090795600 in decimal).
     id: u32,
     /// SCC_AID: FPGA build, board revision, which registers exist.
     #[serde(default = "default_aid")]
