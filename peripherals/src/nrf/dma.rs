@@ -25,9 +25,3 @@ pub fn write(io: &mut Io<'_, '_>, ptr: u32, data: &[u8]) {
         io.cx.guest_error(format!("EasyDMA writes {} bytes at {ptr:#010x}, which is not RAM", data.len()));
     }
 }
-
-/// Reads a little-endian word.
-pub fn read_word(io: &mut Io<'_, '_>, ptr: u32) -> u32 {
-    let bytes = read(io, ptr, 4);
-    bytes.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte))
-}

@@ -106,12 +106,13 @@ static SPEC52: Spec = Spec::new(
 );
 
 /// Which chip it is.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Part {
     /// 256 KiB flash, 16 KiB RAM.
     Nrf51822,
     /// 512 KiB flash, 64 KiB RAM.
+    #[default]
     Nrf52832,
     /// 512 KiB flash, 128 KiB RAM.
     Nrf52833,
@@ -123,7 +124,8 @@ pub enum Part {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FicrConfig {
-    /// The chip.
+    /// The chip, default `nrf52832`.
+    #[serde(default)]
     pub part: Part,
 }
 

@@ -60,13 +60,23 @@ pub struct NvmcConfig {
     /// The chip's family, default `nrf52`.
     #[serde(default)]
     pub series: Series,
-    /// Bytes of code flash from address 0.
+    /// Bytes of code flash from address 0, default 512 KiB.
+    #[serde(default = "flash_size")]
     pub flash: u32,
-    /// Bytes of a page: 1024 on nRF51, 4096 on nRF52.
+    /// Bytes of a page: 1024 on nRF51, 4096 (default) on nRF52.
+    #[serde(default = "page_size")]
     pub page: u32,
     /// Bytes of UICR from 0x10001000, default 1024.
     #[serde(default = "uicr_size")]
     pub uicr: u32,
+}
+
+fn flash_size() -> u32 {
+    512 * 1024
+}
+
+fn page_size() -> u32 {
+    4096
 }
 
 fn uicr_size() -> u32 {

@@ -1,0 +1,78 @@
+//! A push button on a pin, with its pull resistor.
+
+use consort_core::component::{Channel, Component, Cx, Model, Part, SetError, Value};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How the button is wired.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ButtonConfig {
+    /// Whether the pin is high while the button is pressed; default false: it pulls the pin to ground.
+    #[serde(default)]
+    pub active_high: bool,
+}
+
+/// A button; line `pin`, channel `pressed`. A pull resistor keeps the pin at the other level.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Button {
+    config: ButtonConfig,
+    pressed: bool,
+}
+
+impl Button {
+    fn drive(&self, cx: &mut Cx<'_>) {
+        cx.drive(0, self.pressed == self.config.active_high);
+    }
+}
+
+impl Model for Button {
+    const KIND: &'static str = "button";
+    const DOC: &'static str = "A push button that pulls a pin low (or high) while pressed.";
+    type Config = ButtonConfig;
+    fn new(config: ButtonConfig) -> Self {
+        Self { config, pressed: false }
+    }
+}
+
+impl Component for Button {
+    fn lines(&self) -> &'static [&'static str] {
+        &["pin"]
+    }
+    fn channels(&self) -> Vec<Channel> {
+        vec![Channel { name: "pressed", doc: "true while somebody presses it" }]
+    }
+    fn reset(&mut self, cx: &mut Cx<'_>) {
+        self.drive(cx);
+    }
+    fn set(&mut self, channel: &str, value: &Value, cx: &mut Cx<'_>) -> Result<(), SetError> {
+        match (channel, value) {
+            ("pressed", Value::Bool(pressed)) => {
+                self.pressed = *pressed;
+                self.drive(cx);
+                Ok(())
+            }
+            ("pressed", _) => {
+                Err(SetError::BadValue { channel: channel.to_owned(), expected: "true or false".to_owned() })
+            }
+            _ => Err(SetError::NoChannel(channel.to_owned())),
+        }
+    }
+}
+
+impl Part for Button {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use consort_core::testing::Rig;
+
+    #[test]
+    fn pressing_pulls_the_pin_low() {
+        let mut rig = Rig::new(Button::new(ButtonConfig::default()));
+        assert!(rig.line("pin"));
+        rig.with(|button, cx| button.set("pressed", &Value::Bool(true), cx)).unwrap();
+        assert!(!rig.line("pin"));
+        assert!(rig.with(|button, cx| button.set("pressed", &Value::Number(1.0), cx)).is_err());
+    }
+}
