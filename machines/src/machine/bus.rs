@@ -385,7 +385,8 @@ impl MachineBus {
         }
         self.settle(now, memory);
         self.find_next_wake();
-        self.irqs.retain(|change| matches!(change, IrqChange::Level(_, true)));
+        // Edges of the time before are forgotten; levels are what they are now.
+        self.irqs.retain(|change| matches!(change, IrqChange::Level(..)));
     }
 
     /// A debugger's write to a register: as the guest would.

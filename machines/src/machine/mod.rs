@@ -43,10 +43,14 @@ pub struct Machine {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 enum Power {
     On,
-    /// The guest ended its program with this code.
-    Exited(i32),
+    /// The guest ended its program with this code; components live on until this time, so that the last
+    /// bytes leave the UART.
+    Exited(i32, Time),
     Off,
 }
+
+/// How long components live on after the guest's exit: 20 characters at 9600 baud.
+const AFTERGLOW: Time = Time::from_ms(20);
 
 impl Machine {
     /// The present, exactly: the core's cycle in time.
@@ -62,7 +66,7 @@ impl Machine {
     /// The guest's exit code, once it has ended its program.
     pub fn exit_code(&self) -> Option<i32> {
         match self.state {
-            Power::Exited(code) => Some(code),
+            Power::Exited(code, _) => Some(code),
             Power::On | Power::Off => None,
         }
     }
@@ -76,9 +80,10 @@ impl Machine {
         let now = self.time();
         self.bus.recorder.log(now, Level::Info, "machine", format!("reset: {why}"));
         self.bus.reset(now, self.core.memory_mut());
+        // A core keeps its lines' levels over a reset: they must be the new ones before it.
+        self.apply_irqs();
         self.core.reset();
         self.bus.recorder.core(now, CoreEvent::Reset);
-        self.apply_irqs();
         self.state = Power::On;
     }
 
@@ -92,11 +97,18 @@ impl Machine {
         }
     }
 
+    /// When the next component wants to be woken, and may be.
+    fn next_wake(&self) -> Time {
+        match self.state {
+            Power::On => self.bus.next_wake,
+            Power::Exited(_, until) if self.bus.next_wake <= until => self.bus.next_wake,
+            Power::Exited(..) | Power::Off => Time::MAX,
+        }
+    }
+
     /// The earliest cycle at which an input or a component's wake is due.
     fn due(&self) -> Cycles {
-        let inbox = self.inbox.next();
-        let wake = if self.state == Power::On { self.bus.next_wake } else { Time::MAX };
-        self.clock.first_at(inbox.min(wake))
+        self.clock.first_at(self.inbox.next().min(self.next_wake()))
     }
 
     /// Inputs and wakes that are due by the core's present cycle, in the order of their times; at one
@@ -104,7 +116,7 @@ impl Machine {
     fn catch_up(&mut self) {
         let now = self.core.now();
         loop {
-            let wake = if self.state == Power::On { self.bus.next_wake } else { Time::MAX };
+            let wake = self.next_wake();
             let (input, at) = (self.inbox.next(), self.inbox.next().min(wake));
             if self.clock.first_at(at) > now {
                 break;
@@ -253,7 +265,7 @@ impl Machine {
         }
         match outcome.exit {
             Some(code) => {
-                self.state = Power::Exited(code);
+                self.state = Power::Exited(code, at + AFTERGLOW);
                 self.bus.recorder.exit(at, code);
             }
             None => self.core.finish_semihosting(outcome.result),
@@ -283,7 +295,7 @@ impl Device for Machine {
         match self.state {
             Power::On if !self.core.is_idle() => self.time(),
             Power::On => self.clock.time_of(self.due().min(self.core.deadline())),
-            Power::Off | Power::Exited(_) => self.clock.time_of(self.due()),
+            Power::Off | Power::Exited(..) => self.clock.time_of(self.due()),
         }
     }
 
@@ -348,7 +360,7 @@ impl Device for Machine {
     fn activity(&self) -> Activity {
         match self.state {
             Power::Off => Activity::Off,
-            Power::Exited(_) => Activity::Exited,
+            Power::Exited(..) => Activity::Exited,
             Power::On if !self.core.is_idle() => Activity::Running,
             Power::On if self.core.is_locked_up() => Activity::LockedUp,
             Power::On => Activity::Asleep,

@@ -57,6 +57,8 @@ const IRQ_INT: u32 = 1 << 12;
 const IRQ_EN: u32 = 1 << 8;
 const IRQ_POL: u32 = 1 << 4;
 const IRQ_TYPE: u32 = 1 << 0;
+/// Push-pull and active high.
+const ACTIVE_HIGH: u32 = IRQ_TYPE | IRQ_POL;
 
 const SW_INT: u32 = 1 << 31;
 const TXSTOP_INT: u32 = 1 << 25;
@@ -312,6 +314,10 @@ pub struct Config {
     /// ff:ff:ff:ff:ff:ff until the guest sets it.
     #[serde(default)]
     mac: Option<MacAddress>,
+    /// Whether the board pulls the interrupt pin up: an open-drain pin (IRQ_TYPE = 0) rests high then, and
+    /// low otherwise.
+    #[serde(default)]
+    pull_up: bool,
 }
 
 /// A packet that is being sent.
@@ -366,8 +372,8 @@ impl GeneralTimer {
 ///
 /// Frames leave when their first bit does; their TX status comes and their room in the FIFO is free when
 /// the last bit and the gap have passed, at the PHY's speed. Resets, MAC, MII and EEPROM accesses end at
-/// once. The line `irq` is the level of the pin: after reset it is an open-drain output at rest, so high,
-/// until IRQ_CFG makes it push-pull and active high.
+/// once. The line `irq` is the level of the pin: after reset it is an open-drain output at rest, which only
+/// a pull-up on the board makes high, until IRQ_CFG makes it push-pull and active high.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Lan9118 {
     irq_cfg: u32,
@@ -401,6 +407,7 @@ pub struct Lan9118 {
     deasserted_until: Time,
     asserted: bool,
     pin: bool,
+    pull_up: bool,
     eeprom: Eeprom,
     mac: Mac,
     phy: Phy,
@@ -432,13 +439,13 @@ impl Lan9118 {
 
     /// HW_CFG.SRST: everything but the PHY, the EEPROM, and the pin's type.
     fn soft_reset(&mut self, now: Time) {
-        let fresh = Self::with(self.eeprom.clone(), self.phy.clone(), now);
+        let fresh = Self::with(self.eeprom.clone(), self.phy.clone(), self.pull_up, now);
         let irq_cfg = self.irq_cfg & IRQ_CFG_STICKY;
         *self = Self { irq_cfg, pin: self.pin, ..fresh };
         self.eeprom.reset();
     }
 
-    fn with(eeprom: Eeprom, phy: Phy, now: Time) -> Self {
+    fn with(eeprom: Eeprom, phy: Phy, pull_up: bool, now: Time) -> Self {
         let address = eeprom.mac();
         Self {
             irq_cfg: 0,
@@ -468,6 +475,7 @@ impl Lan9118 {
             deasserted_until: Time::ZERO,
             asserted: false,
             pin: false,
+            pull_up,
             mac: Mac::new(address),
             eeprom,
             phy,
@@ -617,8 +625,11 @@ impl Lan9118 {
         }
         self.asserted = wanted && (self.asserted || now >= self.deasserted_until);
         let active = self.asserted && self.irq_cfg & IRQ_EN != 0;
-        let active_high = self.irq_cfg & (IRQ_TYPE | IRQ_POL) == IRQ_TYPE | IRQ_POL;
-        let pin = active == active_high;
+        let pin = match self.irq_cfg & (IRQ_TYPE | IRQ_POL) {
+            ACTIVE_HIGH => active,
+            IRQ_TYPE => !active,
+            _ => self.pull_up && !active, // open drain: it can only pull low
+        };
         if pin != self.pin {
             self.pin = pin;
             cx.drive(0, pin);
@@ -866,7 +877,7 @@ impl Component for Lan9118 {
     fn reset(&mut self, cx: &mut Cx<'_>) {
         self.eeprom.reset();
         self.phy.reset();
-        *self = Self::with(self.eeprom.clone(), self.phy.clone(), cx.now());
+        *self = Self::with(self.eeprom.clone(), self.phy.clone(), self.pull_up, cx.now());
         self.settle(cx);
     }
     fn wake(&mut self, cx: &mut Cx<'_>) {
@@ -898,7 +909,7 @@ impl Model for Lan9118 {
     type Config = Config;
 
     fn new(config: Config) -> Self {
-        Self::with(Eeprom::new(config.mac.map(|mac| mac.0)), Phy::new(), Time::ZERO)
+        Self::with(Eeprom::new(config.mac.map(|mac| mac.0)), Phy::new(), config.pull_up, Time::ZERO)
     }
 }
 
