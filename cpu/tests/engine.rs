@@ -322,7 +322,7 @@ fn traps_of_ccr_come_and_go() {
 #[test]
 fn the_fpu_obeys_cpacr_and_stops_for_lazy_stacking() {
     let mut engine = engine(Isa::CortexM4, &[0x3001, 0xee30, 0x0a20, 0xbf30]); // adds r0, #1; vadd.f32 s0, s0, s1; wfi
-    let mut run = |engine: &mut Engine| {
+    let run = |engine: &mut Engine| {
         engine.set_reg(Reg::PC, 0x100);
         let exit = engine.run(&mut Log::default(), 100);
         (exit.stop, exit.executed)
@@ -334,7 +334,7 @@ fn the_fpu_obeys_cpacr_and_stops_for_lazy_stacking() {
     engine.set_reg(Reg::s(1), 2.25f32.to_bits().into());
     assert_eq!(engine.reg(Reg::CONTROL) & 4, 0);
     assert_eq!(run(&mut engine), (Stop::Wfi, 3));
-    assert_eq!(engine.reg(Reg::s(0)), 3.75f32.to_bits().into());
+    assert_eq!(engine.reg(Reg::s(0)), u64::from(3.75f32.to_bits()));
     assert_eq!(engine.reg(Reg::CONTROL) & 4, 4);
     let fpccr = engine.reg(Reg::FPCCR);
     engine.set_reg(Reg::FPCCR, fpccr | 1);
@@ -352,7 +352,7 @@ fn the_mpu_of_the_core_protects() {
     engine.set_reg(Reg::mpu_rbar(0), RAM + 0x1000);
     engine.set_reg(Reg::mpu_rasr(0), 0x0600_0000 | 7 << 1 | 1); // 256 bytes, privileged read-only... AP = 110
     assert_eq!(engine.reg(Reg::mpu_rasr(0)), 0x0600_000f);
-    let mut run = |engine: &mut Engine| {
+    let run = |engine: &mut Engine| {
         engine.set_reg(Reg::PC, 0x100);
         engine.run(&mut Log::default(), 100)
     };

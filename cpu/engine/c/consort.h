@@ -38,6 +38,8 @@ enum consort_exception {
     CONSORT_EXCEPTION_DIVIDE_BY_ZERO,
     CONSORT_EXCEPTION_STACK_OVERFLOW,
     CONSORT_EXCEPTION_FAULT,
+    /* HVC and SMC, for whoever plays the firmware (PSCI): never delivered. */
+    CONSORT_EXCEPTION_CALL,
 };
 
 enum consort_access {
@@ -75,6 +77,9 @@ struct consort_io {
     void *opaque;
     bool (*read)(void *opaque, uint64_t address, uint32_t size, uint64_t *value);
     bool (*write)(void *opaque, uint64_t address, uint32_t size, uint64_t value);
+    /* A system register of the machine; false when it has none. */
+    bool (*system_read)(void *opaque, uint32_t number, uint64_t *value);
+    void (*system_write)(void *opaque, uint32_t number, uint64_t value);
 };
 
 /* Register numbers; the M-profile ones are fields of the core, not what MRS shows. */
@@ -110,6 +115,36 @@ enum consort_reg {
     CONSORT_REG_D0 = 96,
     CONSORT_REG_MPU_RBAR0 = 128,
     CONSORT_REG_MPU_RASR0 = 144,
+    /* AArch64 and RISC-V. X31 is AArch64's SP. */
+    CONSORT_REG_X0 = 512,
+    CONSORT_REG_PC64 = 544,
+    CONSORT_REG_PSTATE = 545,
+    CONSORT_REG_FPCR = 546,
+    CONSORT_REG_FPSR = 547,
+    CONSORT_REG_SP_EL0 = 548,
+    CONSORT_REG_PRIVILEGE = 552,
+    CONSORT_REG_INTERRUPTS = 553,
+    CONSORT_REG_INSTRET = 554,
+    CONSORT_REG_TIMER_CTL0 = 560,
+    CONSORT_REG_TIMER_CVAL0 = 564,
+    /* RISC-V F0-F31; AArch64 V0-V31, low and high halves in turn. */
+    CONSORT_REG_F0 = 576,
+    CONSORT_REG_V0 = 576,
+    /* AArch64: op0:op1:CRn:CRm:op2, as MRS encodes them in bits 20:5. */
+    CONSORT_REG_SYSTEM = 0x10000,
+    /* RISC-V: the CSR's number. */
+    CONSORT_REG_CSR = 0x20000,
+};
+
+/* System registers whose state is the machine's. */
+enum consort_system {
+    /* RISC-V: the `time` CSR. */
+    CONSORT_SYSTEM_TIME = 1,
+    /* Arm generic timer: the system counter; reads only. */
+    CONSORT_SYSTEM_COUNTER = 2,
+    /* Arm generic timer: CTL and CVAL of timer n = 0 physical, 1 virtual, 2 hypervisor, 3 secure; writes only. */
+    CONSORT_SYSTEM_TIMER_CTL0 = 16,
+    CONSORT_SYSTEM_TIMER_CVAL0 = 32,
 };
 
 /* Opens an engine that serves the calls below, or returns an error. `model` is the architecture's uc_cpu_* number. */

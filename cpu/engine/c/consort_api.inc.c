@@ -181,14 +181,12 @@ void consort_run(uc_engine *uc, const struct consort_io *io, uint64_t budget, st
     *exit = cs->exit;
     exit->stop = cs->stop;
     exit->executed = cs->granted - *cs->left;
+    cs->instret += exit->executed;
 }
 
 uint64_t consort_executed(uc_engine *uc)
 {
-    struct consort_state *cs = uc->consort;
-
-    /* The accessing instruction is its block's last, and the block was paid for at its head. */
-    return cs->granted - consort_left(cs) - 1;
+    return consort_done(uc->consort);
 }
 
 uint64_t consort_pc(uc_engine *uc)

@@ -3,10 +3,18 @@
 #include "consort/consort_priv.h"
 #include "exec/exec-all.h"
 #include "internals.h"
+#include "kvm-consts.h"
 
 static CPUARMState *consort_env(struct uc_struct *uc)
 {
     return &ARM_CPU(uc->cpu)->env;
+}
+
+/* QEMU's key of a system register from the encoding that MRS has in bits 20:5. */
+static uint32_t consort_system_key(uint32_t reg)
+{
+    return ENCODE_AA64_CP_REG(CP_REG_ARM64_SYSREG_CP, extract32(reg, 7, 4), extract32(reg, 3, 4),
+                              extract32(reg, 14, 2), extract32(reg, 11, 3), extract32(reg, 0, 3));
 }
 
 /* M-profile: MSP or PSP is in R13, the other one beside it. */
@@ -212,10 +220,137 @@ static void consort_m_write(struct uc_struct *uc, uint32_t reg, uint32_t value)
     }
 }
 
+/* The registers of the cores that take their exceptions themselves. */
+static uint64_t consort_a_read(struct uc_struct *uc, uint32_t reg)
+{
+    CPUARMState *env = consort_env(uc);
+
+    switch (reg) {
+    case CONSORT_REG_XPSR:
+        return is_a64(env) ? 0 : cpsr_read(env);
+    case CONSORT_REG_INTERRUPTS:
+        return (uc->cpu->interrupt_request & CPU_INTERRUPT_HARD ? 1 : 0) |
+               (uc->cpu->interrupt_request & CPU_INTERRUPT_FIQ ? 2 : 0);
+    case CONSORT_REG_PC64:
+        return is_a64(env) ? env->pc : env->regs[15];
+    case CONSORT_REG_PSTATE:
+        return is_a64(env) ? pstate_read(env) : cpsr_read(env);
+    case CONSORT_REG_FPCR:
+        return vfp_get_fpcr(env);
+    case CONSORT_REG_FPSR:
+        return vfp_get_fpsr(env);
+    }
+    if (reg >= CONSORT_REG_TIMER_CTL0 && reg < CONSORT_REG_TIMER_CTL0 + 4) {
+        return env->cp15.c14_timer[reg - CONSORT_REG_TIMER_CTL0].ctl;
+    }
+    if (reg >= CONSORT_REG_TIMER_CVAL0 && reg < CONSORT_REG_TIMER_CVAL0 + 4) {
+        return env->cp15.c14_timer[reg - CONSORT_REG_TIMER_CVAL0].cval;
+    }
+    if (!is_a64(env)) {
+        return 0;
+    }
+    if (reg >= CONSORT_REG_X0 && reg < CONSORT_REG_X0 + 32) {
+        return env->xregs[reg - CONSORT_REG_X0];
+    }
+    if (reg >= CONSORT_REG_SP_EL0 && reg < CONSORT_REG_SP_EL0 + 4) {
+        aarch64_save_sp(env, arm_current_el(env));
+        return env->sp_el[reg - CONSORT_REG_SP_EL0];
+    }
+    if (reg >= CONSORT_REG_V0 && reg < CONSORT_REG_V0 + 64) {
+        return aa64_vfp_qreg(env, (reg - CONSORT_REG_V0) / 2)[reg & 1];
+    }
+    if (reg >= CONSORT_REG_SYSTEM && reg < CONSORT_REG_SYSTEM + 0x10000) {
+        const ARMCPRegInfo *ri = get_arm_cp_reginfo(ARM_CPU(uc->cpu)->cp_regs, consort_system_key(reg));
+
+        return ri && !(ri->type & (ARM_CP_SPECIAL | ARM_CP_NO_RAW)) ? read_raw_cp_reg(env, ri) : 0;
+    }
+    return 0;
+}
+
+static void consort_a_write(struct uc_struct *uc, uint32_t reg, uint64_t value)
+{
+    CPUARMState *env = consort_env(uc);
+    int el = arm_current_el(env);
+
+    switch (reg) {
+    case CONSORT_REG_XPSR:
+        if (!is_a64(env)) {
+            cpsr_write(env, value, 0xffffffff, CPSRWriteRaw);
+        }
+        return;
+    case CONSORT_REG_INTERRUPTS:
+        uc->cpu->interrupt_request &= ~(CPU_INTERRUPT_HARD | CPU_INTERRUPT_FIQ);
+        uc->cpu->interrupt_request |= (value & 1 ? CPU_INTERRUPT_HARD : 0) | (value & 2 ? CPU_INTERRUPT_FIQ : 0);
+        return;
+    case CONSORT_REG_PC64:
+        if (is_a64(env)) {
+            env->pc = value;
+        }
+        return;
+    case CONSORT_REG_PSTATE:
+        if (is_a64(env) && extract32(value, 2, 2) <= 1 && !(value & PSTATE_nRW)) {
+            aarch64_save_sp(env, el);
+            pstate_write(env, value);
+            aarch64_restore_sp(env, arm_current_el(env));
+        }
+        return;
+    case CONSORT_REG_FPCR:
+        vfp_set_fpcr(env, value);
+        return;
+    case CONSORT_REG_FPSR:
+        vfp_set_fpsr(env, value);
+        return;
+    }
+    if (reg >= CONSORT_REG_TIMER_CTL0 && reg < CONSORT_REG_TIMER_CTL0 + 4) {
+        env->cp15.c14_timer[reg - CONSORT_REG_TIMER_CTL0].ctl = value & 7;
+    } else if (reg >= CONSORT_REG_TIMER_CVAL0 && reg < CONSORT_REG_TIMER_CVAL0 + 4) {
+        env->cp15.c14_timer[reg - CONSORT_REG_TIMER_CVAL0].cval = value;
+    } else if (!is_a64(env)) {
+        return;
+    } else if (reg >= CONSORT_REG_X0 && reg < CONSORT_REG_X0 + 32) {
+        env->xregs[reg - CONSORT_REG_X0] = value;
+    } else if (reg >= CONSORT_REG_SP_EL0 && reg < CONSORT_REG_SP_EL0 + 4) {
+        aarch64_save_sp(env, el);
+        env->sp_el[reg - CONSORT_REG_SP_EL0] = value;
+        aarch64_restore_sp(env, el);
+    } else if (reg >= CONSORT_REG_V0 && reg < CONSORT_REG_V0 + 64) {
+        aa64_vfp_qreg(env, (reg - CONSORT_REG_V0) / 2)[reg & 1] = value;
+#ifdef TARGET_AARCH64
+    } else if (reg >= CONSORT_REG_SYSTEM && reg < CONSORT_REG_SYSTEM + 0x10000) {
+        uc_arm64_cp_reg cp = {
+            .crn = extract32(reg, 7, 4),
+            .crm = extract32(reg, 3, 4),
+            .op0 = extract32(reg, 14, 2),
+            .op1 = extract32(reg, 11, 3),
+            .op2 = extract32(reg, 0, 3),
+            .val = value,
+        };
+        const ARMCPRegInfo *ri = get_arm_cp_reginfo(ARM_CPU(uc->cpu)->cp_regs, consort_system_key(reg));
+
+        if (!ri || (ri->type & (ARM_CP_SPECIAL | ARM_CP_NO_RAW | ARM_CP_CONST)) ||
+            (!ri->fieldoffset && !ri->raw_writefn && !ri->writefn)) {
+            return;
+        }
+        write_cp_reg(env, &cp);
+        /* Translation tables and their control may have changed. */
+        consort_flush_memory(uc);
+#endif
+    }
+}
+
 static uint64_t consort_arm_read(struct uc_struct *uc, uint32_t reg)
 {
     CPUARMState *env = consort_env(uc);
 
+    if (is_a64(env)) {
+        switch (reg) {
+        case CONSORT_REG_EXCLUSIVE_ADDRESS:
+            return env->exclusive_addr;
+        case CONSORT_REG_EXCLUSIVE_VALUE:
+            return env->exclusive_val;
+        }
+        return consort_a_read(uc, reg);
+    }
     if (reg < 16) {
         return env->regs[reg];
     }
@@ -235,10 +370,7 @@ static uint64_t consort_arm_read(struct uc_struct *uc, uint32_t reg)
     if (reg >= CONSORT_REG_D0 && reg < CONSORT_REG_D0 + 32) {
         return *aa32_vfp_dreg(env, reg - CONSORT_REG_D0);
     }
-    if (arm_feature(env, ARM_FEATURE_M)) {
-        return consort_m_read(uc, reg);
-    }
-    return 0;
+    return arm_feature(env, ARM_FEATURE_M) ? consort_m_read(uc, reg) : consort_a_read(uc, reg);
 }
 
 static void consort_arm_write(struct uc_struct *uc, uint32_t reg, uint64_t value)
@@ -246,6 +378,18 @@ static void consort_arm_write(struct uc_struct *uc, uint32_t reg, uint64_t value
     CPUARMState *env = consort_env(uc);
 
     uc->consort->stale_flags = true;
+    if (is_a64(env)) {
+        switch (reg) {
+        case CONSORT_REG_EXCLUSIVE_ADDRESS:
+            env->exclusive_addr = value;
+            return;
+        case CONSORT_REG_EXCLUSIVE_VALUE:
+            env->exclusive_val = value;
+            return;
+        }
+        consort_a_write(uc, reg, value);
+        return;
+    }
     if (reg < 16) {
         if (reg == CONSORT_REG_PC) {
             value &= ~(uint64_t)1;
@@ -274,6 +418,8 @@ static void consort_arm_write(struct uc_struct *uc, uint32_t reg, uint64_t value
         *aa32_vfp_dreg(env, reg - CONSORT_REG_D0) = value;
     } else if (arm_feature(env, ARM_FEATURE_M)) {
         consort_m_write(uc, reg, value);
+    } else {
+        consort_a_write(uc, reg, value);
     }
 }
 
@@ -289,7 +435,7 @@ static uint64_t consort_arm_pc(struct uc_struct *uc)
     return is_a64(env) ? env->pc : env->regs[15];
 }
 
-static bool consort_arm_describe(struct uc_struct *uc, int number, struct consort_exit *exit)
+static enum consort_origin consort_arm_describe(struct uc_struct *uc, int number, struct consort_exit *exit)
 {
     CPUARMState *env = consort_env(uc);
 
@@ -301,54 +447,60 @@ static bool consort_arm_describe(struct uc_struct *uc, int number, struct consor
     switch (number) {
     case EXCP_HLT:
         exit->stop = CONSORT_STOP_WFI;
-        return false;
+        return CONSORT_COMPLETE;
     case EXCP_CONSORT_WFE:
         exit->stop = CONSORT_STOP_WFE;
-        return false;
+        return CONSORT_COMPLETE;
     case EXCP_CONSORT_SEV:
         exit->stop = CONSORT_STOP_SEV;
-        return false;
+        return CONSORT_COMPLETE;
     case EXCP_YIELD:
         exit->stop = CONSORT_STOP_YIELD;
-        return false;
+        return CONSORT_COMPLETE;
     case EXCP_DEBUG:
         exit->stop = CONSORT_STOP_BREAKPOINT;
-        return false;
+        return CONSORT_COMPLETE;
+    }
+    if (!arm_feature(env, ARM_FEATURE_M) && number != EXCP_HVC && number != EXCP_SMC) {
+        return number == EXCP_PREFETCH_ABORT ? CONSORT_FETCH : CONSORT_INCOMPLETE;
+    }
+    switch (number) {
     case EXCP_SWI:
         exit->exception = CONSORT_EXCEPTION_SVC;
         exit->syndrome &= 0xffff;
-        return false;
+        return CONSORT_COMPLETE;
     case EXCP_BKPT:
         exit->exception = CONSORT_EXCEPTION_BKPT;
         exit->syndrome &= 0xffff;
-        return true;
+        return CONSORT_INCOMPLETE;
     case EXCP_EXCEPTION_EXIT:
         exit->exception = CONSORT_EXCEPTION_RETURN;
         exit->syndrome = env->regs[15] | env->thumb;
-        return false;
+        return CONSORT_COMPLETE;
+    case EXCP_HVC:
+    case EXCP_SMC:
+        exit->exception = CONSORT_EXCEPTION_CALL;
+        return CONSORT_COMPLETE;
     case EXCP_UDEF:
         exit->exception = CONSORT_EXCEPTION_UNDEFINED;
-        return true;
+        return CONSORT_INCOMPLETE;
     case EXCP_NOCP:
         exit->exception = CONSORT_EXCEPTION_NO_COPROCESSOR;
-        return true;
+        return CONSORT_INCOMPLETE;
     case EXCP_INVSTATE:
         exit->exception = CONSORT_EXCEPTION_INVALID_STATE;
-        return true;
+        return CONSORT_INCOMPLETE;
     case EXCP_LAZYFP:
         exit->exception = CONSORT_EXCEPTION_LAZY_STACKING;
-        return true;
+        return CONSORT_INCOMPLETE;
     case EXCP_CONSORT_DIVIDE:
         exit->exception = CONSORT_EXCEPTION_DIVIDE_BY_ZERO;
-        return true;
+        return CONSORT_INCOMPLETE;
     case EXCP_STKOF:
         exit->exception = CONSORT_EXCEPTION_STACK_OVERFLOW;
-        return true;
+        return CONSORT_INCOMPLETE;
     case EXCP_PREFETCH_ABORT:
     case EXCP_DATA_ABORT:
-        if (!arm_feature(env, ARM_FEATURE_M)) {
-            return false;
-        }
         exit->exception = CONSORT_EXCEPTION_FAULT;
         if (number == EXCP_PREFETCH_ABORT) {
             exit->access = CONSORT_ACCESS_FETCH;
@@ -366,9 +518,9 @@ static bool consort_arm_describe(struct uc_struct *uc, int number, struct consor
             exit->fault = CONSORT_FAULT_PROTECTION;
             break;
         }
-        return false;
+        return number == EXCP_PREFETCH_ABORT ? CONSORT_FETCH : CONSORT_INCOMPLETE;
     }
-    return false;
+    return CONSORT_INCOMPLETE;
 }
 
 /* Gives an M-profile core its state without the Security Extension. */
@@ -381,6 +533,7 @@ static void consort_arm_reset(struct uc_struct *uc)
     uc->consort->trap_divide_by_zero = false;
     uc->consort->trap_unaligned = false;
     uc->consort->flush_code_later = true;
+    uc->cpu->interrupt_request = 0;
     cpu_reset(uc->cpu);
     if (arm_feature(env, ARM_FEATURE_M)) {
         /* QEMU read these from a vector table that the caller has yet to load. */
@@ -403,6 +556,11 @@ static void consort_arm_open(struct uc_struct *uc, uint32_t mpu_regions)
     CPUARMState *env = &cpu->env;
 
     uc->consort->left = &cpu_neg(uc->cpu)->consort_left;
+    uc->consort->deliver = !arm_feature(env, ARM_FEATURE_M);
+    if (arm_feature(env, ARM_FEATURE_AARCH64)) {
+        /* A machine without secure firmware and hypervisor starts at EL1. */
+        env->features &= ~(1ull << ARM_FEATURE_EL3 | 1ull << ARM_FEATURE_EL2);
+    }
     if (arm_feature(env, ARM_FEATURE_M)) {
         env->features &= ~(1ull << ARM_FEATURE_M_SECURITY);
         if (mpu_regions < cpu->pmsav7_dregion) {

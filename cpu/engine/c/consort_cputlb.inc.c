@@ -195,7 +195,10 @@ static void consort_store_piece(CPUArchState *env, target_ulong addr, unsigned s
 static void consort_store(CPUArchState *env, target_ulong addr, uint64_t value, TCGMemOpIdx oi, uintptr_t retaddr,
                           MemOp op)
 {
+#ifdef TARGET_ARM
+    /* TARGET_PAGE_MASK reads it. */
     struct uc_struct *uc = env->uc;
+#endif
     unsigned size = memop_size(op);
     unsigned a_bits = get_alignment_bits(get_memop(oi));
     int mmu_idx = get_mmuidx(oi);

@@ -26,6 +26,42 @@ static TranslationBlock *consort_find(CPUState *cpu, uint32_t cflags)
     return tb;
 }
 
+/* An exception ends the run or, when the core takes them itself, goes to its handler. */
+static void consort_take(CPUState *cpu, int number)
+{
+    struct consort_state *cs = cpu->uc->consort;
+    struct consort_exit exit = cs->exit;
+    enum consort_origin origin = cs->target->describe(cpu->uc, number, &exit);
+
+    /* A block that chained to this fetch used up the budget: the fetch is the next run's (or grant's). */
+    if (origin == CONSORT_FETCH && !cs->restored && *cs->left == 0) {
+        return;
+    }
+    /* Where a block ends must not decide which of two reasons a run gives. */
+    if (exit.stop == CONSORT_STOP_BREAKPOINT && *cs->left == 0) {
+        return;
+    }
+    if (exit.stop == CONSORT_STOP_EXCEPTION && cs->deliver && exit.exception == CONSORT_EXCEPTION_OTHER) {
+        CPUClass *cc = CPU_GET_CLASS(cpu);
+
+        /* What traps counts as one, or a handler that traps again would never end. */
+        if (cs->restored || origin == CONSORT_FETCH) {
+            --*cs->left;
+        }
+        cpu->exception_index = number;
+        cc->do_interrupt(cpu);
+        cpu->exception_index = -1;
+        cpu->interrupt_request &= ~CPU_INTERRUPT_EXITTB;
+        return;
+    }
+    /* An instruction that raises its exception without restoring the state was counted with its block. */
+    if (origin == CONSORT_INCOMPLETE && !cs->restored) {
+        ++*cs->left;
+    }
+    cs->exit = exit;
+    cs->stop = exit.stop;
+}
+
 /* Takes stock between blocks; false ends the run. */
 static bool consort_go_on(CPUState *cpu)
 {
@@ -38,17 +74,7 @@ static bool consort_go_on(CPUState *cpu)
 
         cpu->exception_index = -1;
         if (number != EXCP_INTERRUPT) {
-            if (cs->stop == CONSORT_STOP_NONE || number < EXCP_INTERRUPT) {
-                /* The instruction that raises an exception at translation time was counted with its block. */
-                if (cs->target->describe(uc, number, &cs->exit) && !cs->restored) {
-                    ++*cs->left;
-                }
-                cs->stop = cs->exit.stop;
-                /* Where a block ends must not decide which of two reasons a run gives. */
-                if (cs->stop == CONSORT_STOP_BREAKPOINT && *cs->left == 0 && cs->granted == cs->budget) {
-                    cs->stop = CONSORT_STOP_BUDGET;
-                }
-            }
+            consort_take(cpu, number);
         }
     }
     cs->restored = false;
@@ -72,6 +98,13 @@ static bool consort_go_on(CPUState *cpu)
         }
         *cs->left = more < CONSORT_CHUNK ? more : CONSORT_CHUNK;
         cs->granted += *cs->left;
+    }
+    if (cs->deliver && cpu->interrupt_request) {
+        CPUClass *cc = CPU_GET_CLASS(cpu);
+
+        cc->cpu_exec_interrupt(cpu, cpu->interrupt_request);
+        cpu->exception_index = -1;
+        cpu->interrupt_request &= ~CPU_INTERRUPT_EXITTB;
     }
     return true;
 }
@@ -146,6 +179,10 @@ void consort_target_run(struct uc_struct *uc)
                 break;
             }
             if (unlikely(cs->kicked || *cs->left == 0)) {
+                break;
+            }
+            /* What may unmask an interrupt ends its block without a successor. */
+            if (unlikely(!last && cpu->interrupt_request && cs->deliver)) {
                 break;
             }
         }

@@ -23,6 +23,16 @@ struct consort_watch {
     uint32_t access;
 };
 
+/* Where an exception that restored no state comes from, for the count. */
+enum consort_origin {
+    /* The block's last instruction, which is complete. */
+    CONSORT_COMPLETE,
+    /* The block's last instruction, which is not complete. */
+    CONSORT_INCOMPLETE,
+    /* No block: the fetch of one. */
+    CONSORT_FETCH,
+};
+
 /* A target's functions: QEMU's files are built once per target, uc.c once. */
 struct consort_target {
     void (*open)(struct uc_struct *uc, uint32_t mpu_regions);
@@ -33,8 +43,8 @@ struct consort_target {
     /* Rebuilds what the translator caches of the registers. */
     void (*sync)(struct uc_struct *uc);
     uint64_t (*pc)(struct uc_struct *uc);
-    /* Fills in what an exception is; returns true when its instruction was not executed. */
-    bool (*describe)(struct uc_struct *uc, int number, struct consort_exit *exit);
+    /* Fills in what an exception is. */
+    enum consort_origin (*describe)(struct uc_struct *uc, int number, struct consort_exit *exit);
     MemoryRegion *(*map_alias)(struct uc_struct *uc, uint64_t base, uint64_t size, MemoryRegion *target,
                                uint64_t offset);
     uint8_t *(*memory)(struct uc_struct *uc, uint64_t address, uint64_t *length, uint64_t *ram_address);
@@ -72,6 +82,11 @@ struct consort_state {
     bool one_instruction;
     /* Where in the translated code the current I/O access comes from. */
     uintptr_t io_retaddr;
+
+    /* The core takes its exceptions and interrupts itself (all but M-profile, whose NVIC is outside). */
+    bool deliver;
+    /* Instructions executed in all runs before this one. */
+    uint64_t instret;
 
     /* Options that the translator reads; changing one flushes the translations. */
     bool trap_divide_by_zero;
@@ -143,6 +158,12 @@ static inline void consort_leave(struct consort_state *cs, uint32_t stop)
     }
 }
 
+/* Instructions of this run completed before the current one, which must be its block's last. */
+static inline uint64_t consort_done(const struct consort_state *cs)
+{
+    return cs->granted - consort_left(cs) - 1;
+}
+
 static inline bool consort_is_io_pc(const struct consort_state *cs, uint64_t pc)
 {
     return cs->io_pcs && g_hash_table_lookup(cs->io_pcs, (gpointer)(uintptr_t)(pc + 1)) != NULL;
@@ -167,6 +188,25 @@ static inline int consort_watches(const struct consort_state *cs, uint64_t addre
         }
     }
     return flags;
+}
+
+/* The retired-instruction counter as the current instruction sees it. */
+static inline uint64_t consort_instret(const struct consort_state *cs)
+{
+    return cs->running ? cs->instret + consort_done(cs) : cs->instret;
+}
+
+/* A system register that the machine has. */
+static inline bool consort_system_read(struct consort_state *cs, uint32_t number, uint64_t *value)
+{
+    return cs->running && cs->io->system_read(cs->io->opaque, number, value);
+}
+
+static inline void consort_system_write(struct consort_state *cs, uint32_t number, uint64_t value)
+{
+    if (cs->running) {
+        cs->io->system_write(cs->io->opaque, number, value);
+    }
 }
 
 #ifdef UNICORN_ARCH_POSTFIX

@@ -7,6 +7,7 @@ use unicorn_engine_sys as sys;
 
 use super::{
     Access, AccessKind, EngineError, Exception, Exit, FaultCause, Io, Isa, Options, Perms, Reg, Stop,
+    SystemReg,
 };
 
 /// A pointer to the C side's engine.
@@ -32,8 +33,8 @@ impl Core {
             Isa::CortexM33 => (sys::Arch::ARM, sys::Mode::THUMB, sys::ArmCpuModel::CORTEX_M33 as i32),
             Isa::CortexA15 => (sys::Arch::ARM, sys::Mode::ARM, sys::ArmCpuModel::CORTEX_A15 as i32),
             Isa::CortexA53 => (sys::Arch::ARM64, sys::Mode::ARM, sys::Arm64CpuModel::A53 as i32),
-            Isa::Rv32 => (sys::Arch::RISCV, sys::Mode::RISCV32, sys::Riscv32CpuModel::BASE32 as i32),
-            Isa::Rv64 => (sys::Arch::RISCV, sys::Mode::RISCV64, sys::Riscv64CpuModel::BASE64 as i32),
+            Isa::Rv32 => (sys::Arch::RISCV, sys::Mode::RISCV32, sys::Riscv32CpuModel::SIFIVE_U34 as i32),
+            Isa::Rv64 => (sys::Arch::RISCV, sys::Mode::RISCV64, sys::Riscv64CpuModel::SIFIVE_U54 as i32),
         };
         let buffer = u32::try_from(options.translation_buffer).unwrap_or(u32::MAX);
         let mut uc = std::ptr::null_mut();
@@ -133,6 +134,8 @@ impl Core {
             opaque: (&raw mut session).cast(),
             read: Some(read_callback),
             write: Some(write_callback),
+            system_read: Some(system_read_callback),
+            system_write: Some(system_write_callback),
         };
         let mut exit = MaybeUninit::uninit();
         // SAFETY: the pointer is live; the session and callbacks outlive the call, and only the callbacks use them; the
@@ -217,6 +220,45 @@ unsafe extern "C" fn write_callback(
     let mut cx = Access::new(session.core);
     let value = if size < 8 { value & ((1 << (size * 8)) - 1) } else { value };
     session.io.write(&mut cx, address, size as u8, value).is_ok()
+}
+
+unsafe extern "C" fn system_read_callback(
+    opaque: *mut core::ffi::c_void,
+    number: u32,
+    value: *mut u64,
+) -> bool {
+    // SAFETY: as in `read_callback`.
+    let session = unsafe { &mut *opaque.cast::<Session<'_>>() };
+    let mut cx = Access::new(session.core);
+    match system_register(number).and_then(|register| session.io.read_system(&mut cx, register)) {
+        Some(read) => {
+            // SAFETY: the C side passes a valid pointer.
+            unsafe { value.write(read) };
+            true
+        }
+        None => false,
+    }
+}
+
+unsafe extern "C" fn system_write_callback(opaque: *mut core::ffi::c_void, number: u32, value: u64) {
+    // SAFETY: as in `read_callback`.
+    let session = unsafe { &mut *opaque.cast::<Session<'_>>() };
+    let mut cx = Access::new(session.core);
+    if let Some(register) = system_register(number) {
+        session.io.write_system(&mut cx, register, value);
+    }
+}
+
+fn system_register(number: u32) -> Option<SystemReg> {
+    const CTL: u32 = sys::CONSORT_SYSTEM_TIMER_CTL0;
+    const CVAL: u32 = sys::CONSORT_SYSTEM_TIMER_CVAL0;
+    match number {
+        sys::CONSORT_SYSTEM_TIME => Some(SystemReg::Time),
+        sys::CONSORT_SYSTEM_COUNTER => Some(SystemReg::Counter),
+        CTL..CVAL => Some(SystemReg::TimerControl((number - CTL) as u8)),
+        CVAL.. => Some(SystemReg::TimerCompare((number - CVAL) as u8)),
+        _ => None,
+    }
 }
 
 fn stop(exit: &sys::consort_exit) -> Stop {

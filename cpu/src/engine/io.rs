@@ -12,6 +12,27 @@ pub trait Io {
 
     /// A write of the low `size` bytes of `value` to an address that is not RAM, ROM included.
     fn write(&mut self, cx: &mut Access<'_>, address: u64, size: u8, value: u64) -> Result<(), BusError>;
+
+    /// A read of a system register whose state is the machine's; `None` when it has no such register.
+    fn read_system(&mut self, _cx: &mut Access<'_>, _register: SystemReg) -> Option<u64> {
+        None
+    }
+
+    /// A write of a system register whose state the machine needs to know.
+    fn write_system(&mut self, _cx: &mut Access<'_>, _register: SystemReg, _value: u64) {}
+}
+
+/// A system register that is the machine's, not the core's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SystemReg {
+    /// RISC-V: the `time` CSR.
+    Time,
+    /// Arm: the system counter behind CNTPCT and CNTVCT, before offsets.
+    Counter,
+    /// Arm: CTL of a generic timer (0 physical, 1 virtual, 2 hypervisor, 3 secure) was written; ENABLE and IMASK.
+    TimerControl(u8),
+    /// Arm: CVAL of a generic timer was written, directly or through TVAL.
+    TimerCompare(u8),
 }
 
 /// The bus refuses the access; the core takes its architecture's fault and the instruction is not executed.
@@ -71,6 +92,12 @@ impl Access<'_> {
     /// Writes RAM or ROM, as a DMA master does; code that was there is translated anew.
     pub fn write_memory(&mut self, address: u64, data: &[u8]) -> Result<(), EngineError> {
         self.core.write_memory(address, data)
+    }
+
+    /// The levels of the core's own interrupt lines, as [`Reg::INTERRUPTS`] describes them; they take effect after this
+    /// instruction, without ending the run.
+    pub fn set_interrupts(&mut self, lines: u64) {
+        self.core.set_reg(Reg::INTERRUPTS, lines);
     }
 
     /// Turns [`Engine::watch_unmask`] on or off; it holds from this instruction on.

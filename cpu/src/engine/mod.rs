@@ -7,7 +7,7 @@ mod stop;
 
 use core::Core;
 
-pub use io::{Access, BusError, Io};
+pub use io::{Access, BusError, Io, SystemReg};
 pub use reg::Reg;
 pub use stop::{AccessKind, Exception, Exit, FaultCause, Stop};
 

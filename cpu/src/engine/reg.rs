@@ -60,9 +60,71 @@ impl Reg {
     /// The exclusive monitor's remembered value.
     pub const EXCLUSIVE_VALUE: Reg = Reg(38);
 
-    /// R0 to R15 (Arm), X0 to X31 (RISC-V).
+    /// AArch64 and RISC-V: the address of the next instruction.
+    pub const PC64: Reg = Reg(544);
+    /// AArch64: PSTATE as SPSR shows it. Writing it changes the exception level and swaps the stack pointers.
+    pub const PSTATE: Reg = Reg(545);
+    /// AArch64: FPCR.
+    pub const FPCR: Reg = Reg(546);
+    /// AArch64: FPSR.
+    pub const FPSR: Reg = Reg(547);
+    /// RISC-V: the privilege mode, 0 U, 1 S, 3 M.
+    pub const PRIVILEGE: Reg = Reg(552);
+    /// The levels of the interrupt lines of a core that takes its interrupts itself. AArch64 and A-profile: bit 0 IRQ,
+    /// bit 1 FIQ. RISC-V: MSIP, MTIP, MEIP, SEIP at their bits of `mip`.
+    pub const INTERRUPTS: Reg = Reg(553);
+    /// RISC-V: instructions executed in all runs, behind `minstret` and `mcycle`.
+    pub const INSTRET: Reg = Reg(554);
+
+    /// X0 to X31 of RISC-V and AArch64, where X31 is the stack pointer in use.
+    pub const fn x(n: u8) -> Reg {
+        Reg(if n < 32 { 512 + n as u32 } else { Reg::NONE })
+    }
+
+    /// Arm generic timers (0 physical, 1 virtual, 2 hypervisor, 3 secure): CTL. The machine sets ISTATUS (bit 2) when
+    /// the timer's condition becomes true.
+    pub const fn timer_ctl(timer: u8) -> Reg {
+        Reg(if timer < 4 { 560 + timer as u32 } else { Reg::NONE })
+    }
+
+    /// Arm generic timers: CVAL.
+    pub const fn timer_cval(timer: u8) -> Reg {
+        Reg(if timer < 4 { 564 + timer as u32 } else { Reg::NONE })
+    }
+
+    /// RISC-V: F0 to F31.
+    pub const fn f(n: u8) -> Reg {
+        Reg(if n < 32 { 576 + n as u32 } else { Reg::NONE })
+    }
+
+    /// AArch64: a half (0 low, 1 high) of V0 to V31.
+    pub const fn v(n: u8, half: u8) -> Reg {
+        Reg(if n < 32 && half < 2 { 576 + n as u32 * 2 + half as u32 } else { Reg::NONE })
+    }
+
+    /// AArch64: SP_EL0 to SP_EL3.
+    pub const fn sp_el(level: u8) -> Reg {
+        Reg(if level < 4 { 548 + level as u32 } else { Reg::NONE })
+    }
+
+    /// RISC-V: a control and status register as machine mode sees it.
+    pub const fn csr(number: u16) -> Reg {
+        Reg(if number < 0x1000 { 0x2_0000 + number as u32 } else { Reg::NONE })
+    }
+
+    /// AArch64: a system register by its encoding (op0, op1, CRn, CRm, op2).
+    pub const fn system(op0: u8, op1: u8, crn: u8, crm: u8, op2: u8) -> Reg {
+        let (op0, op1, crn, crm, op2) = (op0 as u32, op1 as u32, crn as u32, crm as u32, op2 as u32);
+        if op0 < 4 && op1 < 8 && crn < 16 && crm < 16 && op2 < 8 {
+            Reg(0x1_0000 | op0 << 14 | op1 << 11 | crn << 7 | crm << 3 | op2)
+        } else {
+            Reg(Reg::NONE)
+        }
+    }
+
+    /// R0 to R15 of the 32-bit Arm cores.
     pub const fn r(n: u8) -> Reg {
-        Reg(if n < 32 { n as u32 } else { Reg::NONE })
+        Reg(if n < 16 { n as u32 } else { Reg::NONE })
     }
 
     /// S0 to S31.

@@ -1,0 +1,197 @@
+//! The engine's cores that take their exceptions and interrupts themselves: RISC-V and AArch64.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use consort_cpu::engine::{
+    Access, BusError, Engine, Exception, Io, Isa, Options, Perms, Reg, Stop, SystemReg,
+};
+
+/// Answers each system register with the count, and notes what it is asked.
+#[derive(Default)]
+struct Machine {
+    reads: Vec<(u64, u64)>,
+    system: Vec<(u64, SystemReg, Option<u64>)>,
+    raise: Option<u64>,
+}
+
+impl Io for Machine {
+    fn read(&mut self, cx: &mut Access<'_>, address: u64, _: u8) -> Result<u64, BusError> {
+        self.reads.push((cx.executed(), address));
+        if let Some(lines) = self.raise.take() {
+            cx.set_interrupts(lines);
+        }
+        if address < 0x1000_0000 { Err(BusError) } else { Ok(0x1234_5678) }
+    }
+
+    fn write(&mut self, _: &mut Access<'_>, _: u64, _: u8, _: u64) -> Result<(), BusError> {
+        Err(BusError)
+    }
+
+    fn read_system(&mut self, cx: &mut Access<'_>, register: SystemReg) -> Option<u64> {
+        self.system.push((cx.executed(), register, None));
+        Some(1000 + cx.executed())
+    }
+
+    fn write_system(&mut self, cx: &mut Access<'_>, register: SystemReg, value: u64) {
+        self.system.push((cx.executed(), register, Some(value)));
+    }
+}
+
+fn engine(isa: Isa, base: u64, code: &[u32]) -> Engine {
+    let mut engine = Engine::new(isa, Options::default()).unwrap();
+    engine.map_ram(base, 0x1_0000, Perms::Rwx).unwrap();
+    let bytes: Vec<u8> = code.iter().flat_map(|word| word.to_le_bytes()).collect();
+    engine.write_memory(base, &bytes).unwrap();
+    engine.set_reg(Reg::PC64, base);
+    engine
+}
+
+/// la t0, handler; csrw mtvec, t0; li t0, 0x80; csrw mie, t0; csrsi mstatus, 8;
+/// 1: addi a0, a0, 1; ecall; lw a1, 0(a4); csrr a2, minstret; rdtime a5; wfi; j 1b;
+/// handler: csrr s2, mcause; csrr s3, mepc; addi s4, s4, 1; bltz s2, 2f; addi s3, s3, 4; csrw mepc, s3; mret;
+/// 2: addi s5, s5, 1; li t1, 0x80; csrc mie, t1; mret
+const RISCV: &[u32] = &[
+    0x0000_0297,
+    0x0342_8293,
+    0x3052_9073,
+    0x0800_0293,
+    0x3042_9073,
+    0x3004_6073,
+    0x0015_0513,
+    0x0000_0073,
+    0x0007_2583,
+    0xb020_2673,
+    0xc010_27f3,
+    0x1050_0073,
+    0xfe9f_f06f,
+    0x3420_2973,
+    0x3410_29f3,
+    0x001a_0a13,
+    0x0009_4863,
+    0x0049_8993,
+    0x3419_9073,
+    0x3020_0073,
+    0x001a_8a93,
+    0x0800_0313,
+    0x3043_3073,
+    0x3020_0073,
+];
+
+#[test]
+fn riscv_takes_its_traps_and_interrupts_and_counts_them() {
+    for isa in [Isa::Rv32, Isa::Rv64] {
+        let mut engine = engine(isa, 0x8000_0000, RISCV);
+        engine.set_reg(Reg::x(14), 0x1000_0000);
+        let mut machine = Machine::default();
+        let exit = engine.run(&mut machine, 1000);
+        // A trapping instruction counts as one.
+        assert_eq!((exit.stop, exit.executed), (Stop::Wfi, 19));
+        assert_eq!(machine.reads, [(15, 0x1000_0000)]);
+        assert_eq!(machine.system, [(17, SystemReg::Time, None)]);
+        assert_eq!(
+            (engine.reg(Reg::x(11)), engine.reg(Reg::x(12)), engine.reg(Reg::x(15))),
+            (0x1234_5678, 16, 1017)
+        );
+        assert_eq!((engine.reg(Reg::x(18)), engine.reg(Reg::x(20))), (11, 1));
+        engine.set_reg(Reg::INTERRUPTS, 0x80);
+        let exit = engine.run(&mut machine, 1000);
+        assert_eq!((exit.stop, exit.executed, engine.reg(Reg::x(21))), (Stop::Wfi, 22, 1));
+        assert_eq!(engine.reg(Reg::csr(0x344)) & 0x80, 0x80);
+        // An interrupt that a device raises is taken after the accessing instruction.
+        engine.set_reg(Reg::csr(0x304), 0x80);
+        engine.set_reg(Reg::INTERRUPTS, 0);
+        let mut machine = Machine { raise: Some(0x80), ..Machine::default() };
+        let exit = engine.run(&mut machine, 12);
+        assert_eq!((exit.stop, exit.executed), (Stop::Budget, 12));
+        assert_eq!(engine.reg(Reg::PC64), 0x8000_0038);
+        assert_eq!(engine.reg(Reg::csr(0x341)), 0x8000_0024);
+    }
+}
+
+#[test]
+fn riscv_cuts_do_not_change_a_run() {
+    let run = |budgets: &[u64]| {
+        let mut engine = engine(Isa::Rv32, 0x8000_0000, RISCV);
+        engine.set_reg(Reg::x(14), 0x1000_0000);
+        let (mut total, mut next) = (0, budgets.iter().cycle());
+        while total < 500 {
+            let budget = *next.next().unwrap();
+            let mut machine = Machine::default();
+            total += engine.run(&mut machine, budget.min(500 - total)).executed;
+        }
+        let registers = (0..32).filter(|n| *n != 15).map(Reg::x);
+        registers.chain([Reg::PC64]).map(|reg| engine.reg(reg)).collect::<Vec<_>>()
+    };
+    let whole = run(&[500]);
+    for budgets in [&[1][..], &[2, 3], &[7, 1, 19], &[100, 1]] {
+        assert_eq!(run(budgets), whole);
+    }
+}
+
+#[test]
+fn a_handler_that_faults_again_uses_up_its_budget() {
+    // lw a1, 0(a4) with mtvec = 0, where nothing is.
+    let mut engine = engine(Isa::Rv32, 0x8000_0000, &[0x0007_2583]);
+    let exit = engine.run(&mut Machine::default(), 1000);
+    assert_eq!((exit.stop, exit.executed), (Stop::Budget, 1000));
+    assert_eq!(engine.reg(Reg::csr(0x342)), 1);
+}
+
+/// adr x0, vectors; msr vbar_el1, x0; msr daifclr, #2; 1: add x1, x1, #1; svc #7; ldr w2, [x4];
+/// mrs x5, cntvct_el0; msr cntv_cval_el0, x6; mov x7, #1; msr cntv_ctl_el0, x7; hvc #0; wfi; b 1b
+const AARCH64: &[u32] = &[
+    0x1000_4000,
+    0xd518_c000,
+    0xd503_42ff,
+    0x9100_0421,
+    0xd400_00e1,
+    0xb940_0082,
+    0xd53b_e045,
+    0xd51b_e346,
+    0xd280_0027,
+    0xd51b_e327,
+    0xd400_0002,
+    0xd503_207f,
+    0x17ff_fff7,
+];
+
+/// mrs x20, esr_el1; add x21, x21, #1; eret
+const SYNCHRONOUS: &[u32] = &[0xd538_5214, 0x9100_06b5, 0xd69f_03e0];
+
+/// add x22, x22, #1; mrs x23, elr_el1; mov x24, #0xc5; orr x24, x24, #0x100; msr spsr_el1, x24; eret
+const INTERRUPT: &[u32] = &[0x9100_06d6, 0xd538_4037, 0xd280_18b8, 0xb278_0318, 0xd518_4018, 0xd69f_03e0];
+
+#[test]
+fn aarch64_takes_its_exceptions_and_interrupts_and_counts_them() {
+    let base = 0x4000_0000;
+    let mut engine = engine(Isa::CortexA53, base, AARCH64);
+    for (offset, code) in [(0xa00, SYNCHRONOUS), (0xa80, INTERRUPT)] {
+        let bytes: Vec<u8> = code.iter().flat_map(|word| word.to_le_bytes()).collect();
+        engine.write_memory(base + offset, &bytes).unwrap();
+    }
+    engine.set_reg(Reg::x(4), 0x1000_0000);
+    engine.set_reg(Reg::x(6), 5000);
+    let mut machine = Machine::default();
+    let exit = engine.run(&mut machine, 1000);
+    let hvc = |exit: &consort_cpu::engine::Exit| {
+        matches!(exit.stop, Stop::Exception(Exception::Other { number: 11, .. }))
+    };
+    assert!(hvc(&exit), "{exit:?}");
+    assert_eq!(exit.executed, 14);
+    assert_eq!(machine.reads, [(8, 0x1000_0000)]);
+    assert_eq!(engine.reg(Reg::x(5)), 1009);
+    assert!(machine.system.contains(&(10, SystemReg::TimerCompare(1), Some(5000))), "{:?}", machine.system);
+    assert!(machine.system.contains(&(12, SystemReg::TimerControl(1), Some(1))), "{:?}", machine.system);
+    assert_eq!((engine.reg(Reg::x(20)), engine.reg(Reg::x(21))), (0x5600_0007, 1));
+    assert_eq!(engine.reg(Reg::system(3, 0, 12, 0, 0)), base + 0x800);
+    assert_eq!(engine.run(&mut machine, 1000).stop, Stop::Wfi);
+    engine.set_reg(Reg::INTERRUPTS, 1);
+    let exit = engine.run(&mut machine, 1000);
+    assert!(hvc(&exit), "{exit:?}");
+    assert_eq!((exit.executed, engine.reg(Reg::x(22)), engine.reg(Reg::x(23))), (18, 1, base + 0x30));
+    // A device refuses: the data abort's syndrome and address are the guest's to see.
+    engine.set_reg(Reg::x(4), 0x100_0000);
+    engine.set_reg(Reg::PC64, base + 0x14);
+    engine.run(&mut machine, 2);
+    assert_eq!(engine.reg(Reg::system(3, 0, 6, 0, 0)), 0x100_0000);
+    assert_eq!(engine.reg(Reg::system(3, 0, 5, 2, 0)) >> 26, 0x25);
+}
