@@ -18,7 +18,7 @@ build: setup ## builds the consort command into target/release
 	@cargo build --release || { echo "make: the build failed; the first error above says why" >&2; exit 1; }
 
 demo: build ## a phone-side hub, a watch and two sensors tell a story
-	@target/release/consort run demo/fleet.json --for 20s || { echo "make: the demo failed; the line above says why" >&2; exit 1; }
+	@target/release/consort run demo/fleet.json --for 30s || { echo "make: the demo failed; the line above says why" >&2; exit 1; }
 
 test: setup ## all tests
 	@.ci/test || { echo "make: tests failed; what they said is in target/test" >&2; exit 1; }
