@@ -1,0 +1,421 @@
+//! Blocks whose other side is not there: USBD without a host, QSPI without a flash, NFCT without a field,
+//! MWU, which would have to see every access. Firmware that enables them goes on.
+//!
+//! nRF52840 PS v1.1 sections 6.35 (USBD), 6.19 (QSPI), 6.14 (NFCT); nRF52832 PS v1.4 chapter 42 (MWU).
+
+use consort_core::Time;
+use consort_core::component::{Coverage, NoConfig, Register};
+use serde::{Deserialize, Serialize};
+
+use super::block::{EventInfo, Io, Logic, Regs, Spec, array, event, f, short, stub, task};
+use super::dma;
+
+const ENABLE: u32 = 0x500;
+
+const USBEVENT: u32 = 0x158;
+const EVENTCAUSE: u32 = 0x400;
+const USB_READY: u32 = 1 << 11;
+
+const USBD_EVENTS: &[EventInfo] = &[
+    event(0x100, "EVENTS_USBRESET", 0),
+    event(0x104, "EVENTS_STARTED", 1),
+    event(0x128, "EVENTS_EP0DATADONE", 10),
+    event(0x12C, "EVENTS_ENDISOIN", 11),
+    event(0x150, "EVENTS_ENDISOOUT", 20),
+    event(0x154, "EVENTS_SOF", 21),
+    event(USBEVENT, "EVENTS_USBEVENT", 22),
+    event(0x15C, "EVENTS_EP0SETUP", 23),
+    event(0x160, "EVENTS_EPDATA", 24),
+];
+const USBD_REGISTERS: &[Register] = &[
+    Register::rw(EVENTCAUSE, "EVENTCAUSE", 0).coverage(Coverage::Partial),
+    stub(0x468, "EPSTATUS", 0),
+    stub(0x46C, "EPDATASTATUS", 0),
+    Register::ro(0x470, "USBADDR", 0),
+    Register::ro(0x480, "BMREQUESTTYPE", 0),
+    Register::ro(0x484, "BREQUEST", 0),
+    Register::ro(0x488, "WVALUEL", 0),
+    Register::ro(0x48C, "WVALUEH", 0),
+    Register::ro(0x490, "WINDEXL", 0),
+    Register::ro(0x494, "WINDEXH", 0),
+    Register::ro(0x498, "WLENGTHL", 0),
+    Register::ro(0x49C, "WLENGTHH", 0),
+    Register::ro(0x4C0, "SIZE.ISOOUT", 0x1_0000),
+    Register::rw(ENABLE, "ENABLE", 0).fields(&[f("ENABLE", 0, 1)]),
+    stub(0x504, "USBPULLUP", 0),
+    stub(0x508, "DPDMVALUE", 0),
+    stub(0x50C, "DTOGGLE", 0x100),
+    stub(0x510, "EPINEN", 1),
+    stub(0x514, "EPOUTEN", 1),
+    stub(0x518, "EPSTALL", 0),
+    stub(0x51C, "ISOSPLIT", 0),
+    Register::ro(0x520, "FRAMECNTR", 0),
+    stub(0x52C, "LOWPOWER", 0),
+    stub(0x530, "ISOINCONFIG", 0),
+    stub(0x6A0, "ISOIN.PTR", 0),
+    stub(0x6A4, "ISOIN.MAXCNT", 0),
+    Register::ro(0x6A8, "ISOIN.AMOUNT", 0),
+    stub(0x7A0, "ISOOUT.PTR", 0),
+    stub(0x7A4, "ISOOUT.MAXCNT", 0),
+    Register::ro(0x7A8, "ISOOUT.AMOUNT", 0),
+    // Start-up code unlocks and writes these to work around errata.
+    stub(0x800, "RESERVED[0]", 0),
+    stub(0x804, "RESERVED[1]", 0),
+    stub(0xC00, "RESERVED[2]", 0),
+    stub(0xC04, "RESERVED[3]", 0),
+    stub(0xD14, "RESERVED[4]", 0),
+];
+
+static USBD: Spec = Spec::new(
+    &[
+        array!(wo 0x004, 4, "TASKS_STARTEPIN[", "]"; 0 1 2 3 4 5 6 7),
+        array!(wo 0x028, 4, "TASKS_STARTEPOUT[", "]"; 0 1 2 3 4 5 6 7),
+        &[
+            task(0x024, "TASKS_STARTISOIN").coverage(Coverage::Stub),
+            task(0x048, "TASKS_STARTISOOUT").coverage(Coverage::Stub),
+            task(0x04C, "TASKS_EP0RCVOUT").coverage(Coverage::Stub),
+            task(0x050, "TASKS_EP0STATUS").coverage(Coverage::Stub),
+            task(0x054, "TASKS_EP0STALL").coverage(Coverage::Stub),
+            task(0x058, "TASKS_DPDMDRIVE").coverage(Coverage::Stub),
+            task(0x05C, "TASKS_DPDMNODRIVE").coverage(Coverage::Stub),
+        ],
+    ],
+    &[
+        USBD_EVENTS,
+        array!(event 0x108, 4, "EVENTS_ENDEPIN[", "]", 2, 1; 0 1 2 3 4 5 6 7),
+        array!(event 0x130, 4, "EVENTS_ENDEPOUT[", "]", 12, 1; 0 1 2 3 4 5 6 7),
+    ],
+    &[
+        short(0, 0x128, 0x004),
+        short(1, 0x128, 0x028),
+        short(2, 0x128, 0x050),
+        short(3, 0x130, 0x050),
+        short(4, 0x130, 0x04C),
+    ],
+    &[
+        USBD_REGISTERS,
+        array!(stub 0x420, 4, "HALTED.EPIN[", "]", 0; 0 1 2 3 4 5 6 7),
+        array!(stub 0x444, 4, "HALTED.EPOUT[", "]", 0; 0 1 2 3 4 5 6 7),
+        array!(stub 0x4A0, 4, "SIZE.EPOUT[", "]", 0; 0 1 2 3 4 5 6 7),
+        array!(stub 0x600, 0x14, "EPIN[", "].PTR", 0; 0 1 2 3 4 5 6 7),
+        array!(stub 0x604, 0x14, "EPIN[", "].MAXCNT", 0; 0 1 2 3 4 5 6 7),
+        array!(stub 0x608, 0x14, "EPIN[", "].AMOUNT", 0; 0 1 2 3 4 5 6 7),
+        array!(stub 0x700, 0x14, "EPOUT[", "].PTR", 0; 0 1 2 3 4 5 6 7),
+        array!(stub 0x704, 0x14, "EPOUT[", "].MAXCNT", 0; 0 1 2 3 4 5 6 7),
+        array!(stub 0x708, 0x14, "EPOUT[", "].AMOUNT", 0; 0 1 2 3 4 5 6 7),
+    ],
+);
+
+/// USBD: it becomes ready, and no host ever resets the bus.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Usbd {
+    ready: Time,
+}
+
+impl Logic for Usbd {
+    const KIND: &'static str = "nordic-usbd";
+    const DOC: &'static str = "The USB device, with nothing plugged in.";
+    type Config = NoConfig;
+    fn new(_: NoConfig) -> Self {
+        Self { ready: Time::MAX }
+    }
+    fn spec(&self) -> &'static Spec {
+        &USBD
+    }
+    fn reset(&mut self, _: &mut Io<'_, '_>) {
+        self.ready = Time::MAX;
+    }
+    fn write(&mut self, offset: u32, value: u32, old: u32, io: &mut Io<'_, '_>) {
+        match offset {
+            ENABLE if value != old => {
+                self.ready = if value != 0 { io.now() + Time::from_us(300) } else { Time::MAX };
+            }
+            EVENTCAUSE => io.set(EVENTCAUSE, old & !value),
+            _ => {}
+        }
+    }
+    fn deadline(&self) -> Time {
+        self.ready
+    }
+    fn wake(&mut self, io: &mut Io<'_, '_>) {
+        self.ready = Time::MAX;
+        io.set(EVENTCAUSE, io.reg(EVENTCAUSE) | USB_READY);
+        io.raise(USBEVENT);
+    }
+}
+
+const QSPI_READY: u32 = 0x100;
+const READ_DST: u32 = 0x508;
+const READ_CNT: u32 = 0x50C;
+const WRITE_CNT: u32 = 0x518;
+const ERASE_LEN: u32 = 0x520;
+const STATUS: u32 = 0x604;
+const CINSTRCONF: u32 = 0x634;
+const CINSTRDAT0: u32 = 0x638;
+const CINSTRDAT1: u32 = 0x63C;
+
+static QSPI: Spec = Spec::new(
+    &[&[
+        task(0x000, "TASKS_ACTIVATE"),
+        task(0x004, "TASKS_READSTART").coverage(Coverage::Partial),
+        task(0x008, "TASKS_WRITESTART").coverage(Coverage::Stub),
+        task(0x00C, "TASKS_ERASESTART").coverage(Coverage::Stub),
+        task(0x010, "TASKS_DEACTIVATE"),
+    ]],
+    &[&[event(QSPI_READY, "EVENTS_READY", 0)]],
+    &[],
+    &[&[
+        Register::rw(ENABLE, "ENABLE", 0).fields(&[f("ENABLE", 0, 1)]),
+        stub(0x504, "READ.SRC", 0),
+        Register::rw(READ_DST, "READ.DST", 0),
+        Register::rw(READ_CNT, "READ.CNT", 0).fields(&[f("CNT", 0, 18)]),
+        stub(0x510, "WRITE.DST", 0),
+        stub(0x514, "WRITE.SRC", 0),
+        Register::rw(WRITE_CNT, "WRITE.CNT", 0).fields(&[f("CNT", 0, 18)]),
+        stub(0x51C, "ERASE.PTR", 0),
+        Register::rw(ERASE_LEN, "ERASE.LEN", 0).fields(&[f("LEN", 0, 2)]),
+        stub(0x524, "PSEL.SCK", u32::MAX),
+        stub(0x528, "PSEL.CSN", u32::MAX),
+        stub(0x530, "PSEL.IO0", u32::MAX),
+        stub(0x534, "PSEL.IO1", u32::MAX),
+        stub(0x538, "PSEL.IO2", u32::MAX),
+        stub(0x53C, "PSEL.IO3", u32::MAX),
+        stub(0x540, "XIPOFFSET", 0),
+        stub(0x544, "IFCONFIG0", 0),
+        stub(0x600, "IFCONFIG1", 0x0004_0480),
+        Register::ro(STATUS, "STATUS", 0),
+        stub(0x614, "DPMDUR", u32::MAX),
+        stub(0x624, "ADDRCONF", 0xB7),
+        Register::rw(CINSTRCONF, "CINSTRCONF", 0x2000).coverage(Coverage::Partial),
+        Register::rw(CINSTRDAT0, "CINSTRDAT0", 0),
+        Register::rw(CINSTRDAT1, "CINSTRDAT1", 0),
+        stub(0x640, "IFTIMING", 0x200),
+    ]],
+);
+
+/// QSPI: no flash answers, so reads give 0xFF; every action ends with READY after its time on the wires.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Qspi {
+    ready: Time,
+    read: bool,
+}
+
+impl Logic for Qspi {
+    const KIND: &'static str = "nordic-qspi";
+    const DOC: &'static str = "The quad SPI memory interface, with no memory on it.";
+    type Config = NoConfig;
+    fn new(_: NoConfig) -> Self {
+        Self { ready: Time::MAX, read: false }
+    }
+    fn spec(&self) -> &'static Spec {
+        &QSPI
+    }
+    fn reset(&mut self, _: &mut Io<'_, '_>) {
+        *self = Self::new(NoConfig {});
+    }
+    fn view(&self, offset: u32, _: &Regs<'_>, _: Time) -> Option<u32> {
+        let status = if self.ready == Time::MAX { 1 << 3 } else { 0 };
+        (offset == STATUS).then_some(0xFF00_0000 | status)
+    }
+    fn task(&mut self, task: u32, io: &mut Io<'_, '_>) {
+        let bytes = match task {
+            0x004 => u64::from(io.reg(READ_CNT)),
+            0x008 => u64::from(io.reg(WRITE_CNT)),
+            0x010 => return,
+            _ => 0,
+        };
+        self.read = task == 0x004;
+        self.ready = io.now() + Time::from_us(1) + Time::from_ns(125 * bytes);
+    }
+    fn write(&mut self, offset: u32, value: u32, _: u32, io: &mut Io<'_, '_>) {
+        if offset == CINSTRCONF {
+            // What follows the opcode comes from a wire that nobody drives.
+            io.set(CINSTRDAT0, u32::MAX);
+            io.set(CINSTRDAT1, u32::MAX);
+            self.read = false;
+            self.ready = io.now() + Time::from_us(u64::from(value >> 8 & 0xF).max(1));
+        }
+    }
+    fn deadline(&self) -> Time {
+        self.ready
+    }
+    fn wake(&mut self, io: &mut Io<'_, '_>) {
+        self.ready = Time::MAX;
+        if std::mem::take(&mut self.read) {
+            let count = io.reg(READ_CNT) as usize;
+            dma::write(io, io.reg(READ_DST), &vec![0xFF; count]);
+        }
+        io.raise(QSPI_READY);
+    }
+}
+
+const NFC_READY: u32 = 0x100;
+
+static NFCT: Spec = Spec::new(
+    &[&[
+        task(0x000, "TASKS_ACTIVATE"),
+        task(0x004, "TASKS_DISABLE"),
+        task(0x008, "TASKS_SENSE"),
+        task(0x00C, "TASKS_STARTTX").coverage(Coverage::Stub),
+        task(0x01C, "TASKS_ENABLERXDATA").coverage(Coverage::Stub),
+        task(0x024, "TASKS_GOIDLE").coverage(Coverage::Stub),
+        task(0x028, "TASKS_GOSLEEP").coverage(Coverage::Stub),
+    ]],
+    &[&[
+        event(NFC_READY, "EVENTS_READY", 0),
+        event(0x104, "EVENTS_FIELDDETECTED", 1),
+        event(0x108, "EVENTS_FIELDLOST", 2),
+        event(0x10C, "EVENTS_TXFRAMESTART", 3),
+        event(0x110, "EVENTS_TXFRAMEEND", 4),
+        event(0x114, "EVENTS_RXFRAMESTART", 5),
+        event(0x118, "EVENTS_RXFRAMEEND", 6),
+        event(0x11C, "EVENTS_ERROR", 7),
+        event(0x128, "EVENTS_RXERROR", 10),
+        event(0x12C, "EVENTS_ENDRX", 11),
+        event(0x130, "EVENTS_ENDTX", 12),
+        event(0x138, "EVENTS_AUTOCOLRESSTARTED", 14),
+        event(0x148, "EVENTS_COLLISION", 18),
+        event(0x14C, "EVENTS_SELECTED", 19),
+        event(0x150, "EVENTS_STARTED", 20),
+    ]],
+    &[short(0, 0x104, 0x000), short(1, 0x108, 0x008), short(5, 0x110, 0x01C)],
+    &[&[
+        stub(0x404, "ERRORSTATUS", 0),
+        stub(0x40C, "FRAMESTATUS.RX", 0),
+        Register::ro(0x410, "NFCTAGSTATE", 0).coverage(Coverage::Stub),
+        Register::ro(0x420, "SLEEPSTATE", 0).coverage(Coverage::Stub),
+        Register::ro(0x43C, "FIELDPRESENT", 0),
+        stub(0x504, "FRAMEDELAYMIN", 0x480),
+        stub(0x508, "FRAMEDELAYMAX", 0x1000),
+        stub(0x50C, "FRAMEDELAYMODE", 1),
+        stub(0x510, "PACKETPTR", 0),
+        stub(0x514, "MAXLEN", 0),
+        stub(0x518, "TXD.FRAMECONFIG", 0x17),
+        stub(0x51C, "TXD.AMOUNT", 0),
+        stub(0x520, "RXD.FRAMECONFIG", 0x15),
+        Register::ro(0x524, "RXD.AMOUNT", 0).coverage(Coverage::Stub),
+        stub(0x590, "NFCID1_LAST", 0x6363),
+        stub(0x594, "NFCID1_2ND_LAST", 0),
+        stub(0x598, "NFCID1_3RD_LAST", 0),
+        stub(0x59C, "AUTOCOLRESCONFIG", 2),
+        stub(0x5A0, "SENSRES", 1),
+        stub(0x5A4, "SELRES", 0),
+    ]],
+);
+
+/// NFCT: no reader is ever near.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Nfct {}
+
+impl Logic for Nfct {
+    const KIND: &'static str = "nordic-nfct";
+    const DOC: &'static str = "The NFC tag, with no reader near.";
+    type Config = NoConfig;
+    fn new(_: NoConfig) -> Self {
+        Self {}
+    }
+    fn spec(&self) -> &'static Spec {
+        &NFCT
+    }
+    fn task(&mut self, task: u32, io: &mut Io<'_, '_>) {
+        if task == 0 {
+            io.raise(NFC_READY);
+        }
+    }
+}
+
+const REGIONEN: u32 = 0x510;
+const REGIONENSET: u32 = 0x514;
+const REGIONENCLR: u32 = 0x518;
+
+static MWU: Spec = Spec::new(
+    &[],
+    &[
+        array!(event 0x100, 8, "EVENTS_REGION[", "].WA", 0, 2; 0 1 2 3),
+        array!(event 0x104, 8, "EVENTS_REGION[", "].RA", 1, 2; 0 1 2 3),
+        array!(event 0x160, 8, "EVENTS_PREGION[", "].WA", 24, 2; 0 1),
+        array!(event 0x164, 8, "EVENTS_PREGION[", "].RA", 25, 2; 0 1),
+    ],
+    &[],
+    &[
+        &[
+            stub(0x320, "NMIEN", 0),
+            stub(0x324, "NMIENSET", 0),
+            stub(0x328, "NMIENCLR", 0),
+            Register::rw(REGIONEN, "REGIONEN", 0).coverage(Coverage::Stub),
+            Register::rw(REGIONENSET, "REGIONENSET", 0).coverage(Coverage::Stub),
+            Register::rw(REGIONENCLR, "REGIONENCLR", 0).coverage(Coverage::Stub),
+        ],
+        array!(stub 0x400, 8, "PERREGION[", "].SUBSTATWA", 0; 0 1),
+        array!(stub 0x404, 8, "PERREGION[", "].SUBSTATRA", 0; 0 1),
+        array!(stub 0x600, 0x10, "REGION[", "].START", 0; 0 1 2 3),
+        array!(stub 0x604, 0x10, "REGION[", "].END", 0; 0 1 2 3),
+        array!(stub 0x6C0, 0x10, "PREGION[", "].START", 0; 0 1),
+        array!(stub 0x6C4, 0x10, "PREGION[", "].END", 0; 0 1),
+        array!(stub 0x6C8, 0x10, "PREGION[", "].SUBS", 0; 0 1),
+    ],
+);
+
+/// MWU: it holds its regions and says once that it does not watch them.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Mwu {
+    told: bool,
+}
+
+impl Logic for Mwu {
+    const KIND: &'static str = "nordic-mwu";
+    const DOC: &'static str = "The memory watch unit, which does not watch.";
+    type Config = NoConfig;
+    fn new(_: NoConfig) -> Self {
+        Self { told: false }
+    }
+    fn spec(&self) -> &'static Spec {
+        &MWU
+    }
+    fn view(&self, offset: u32, regs: &Regs<'_>, _: Time) -> Option<u32> {
+        matches!(offset, REGIONENSET | REGIONENCLR).then(|| regs.reg(REGIONEN))
+    }
+    fn write(&mut self, offset: u32, value: u32, _: u32, io: &mut Io<'_, '_>) {
+        let on = io.reg(REGIONEN);
+        match offset {
+            REGIONENSET => io.set(REGIONEN, on | value),
+            REGIONENCLR => io.set(REGIONEN, on & !value),
+            _ => {}
+        }
+        if io.reg(REGIONEN) != 0 && !std::mem::replace(&mut self.told, true) {
+            io.cx.unimplemented("MWU: memory accesses are not watched");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nrf::block::Block;
+    use consort_core::component::Model;
+    use consort_core::testing::Rig;
+
+    #[test]
+    fn usbd_becomes_ready() {
+        let mut rig = Rig::new(Block::<Usbd>::new(NoConfig {}));
+        rig.write(ENABLE, 1);
+        rig.run_for(Time::from_us(300));
+        assert_eq!((rig.read(USBEVENT), rig.read(EVENTCAUSE)), (1, USB_READY));
+        rig.write(EVENTCAUSE, USB_READY);
+        assert_eq!(rig.read(EVENTCAUSE), 0);
+    }
+
+    #[test]
+    fn an_empty_qspi_reads_ones() {
+        let mut rig = Rig::new(Block::<Qspi>::new(NoConfig {}));
+        rig.host.base = 0x2000_0000;
+        rig.host.memory = vec![0; 8];
+        rig.write(READ_DST, 0x2000_0000);
+        rig.write(READ_CNT, 4);
+        rig.write(4, 1);
+        assert_eq!(rig.read(STATUS) & 8, 0);
+        rig.run_for(Time::from_us(2));
+        assert_eq!((rig.read(QSPI_READY), rig.read(STATUS) & 8), (1, 8));
+        assert_eq!(rig.host.memory, [255, 255, 255, 255, 0, 0, 0, 0]);
+    }
+}

@@ -1,0 +1,303 @@
+//! PWM: sequences of duty cycles played from RAM.
+//!
+//! nRF52832 PS v1.4 chapter 47.
+
+use consort_core::Time;
+use consort_core::component::{Coverage, Field, NoConfig, Register};
+use serde::{Deserialize, Serialize};
+
+use super::block::{EventInfo, Io, Logic, Spec, array, event, f, psel, short, task};
+use super::dma;
+use super::gpio::Signal;
+
+const STOP: u32 = 0x004;
+const SEQSTART: u32 = 0x008;
+const NEXTSTEP: u32 = 0x010;
+const STOPPED: u32 = 0x104;
+const SEQSTARTED: u32 = 0x108;
+const SEQEND: u32 = 0x110;
+const PWMPERIODEND: u32 = 0x118;
+const LOOPSDONE: u32 = 0x11C;
+const ENABLE: u32 = 0x500;
+const MODE: u32 = 0x504;
+const COUNTERTOP: u32 = 0x508;
+const PRESCALER: u32 = 0x50C;
+const DECODER: u32 = 0x510;
+const LOOP: u32 = 0x514;
+const SEQ: u32 = 0x520;
+const PSEL_OUT: u32 = 0x560;
+
+const EVENTS: &[EventInfo] = &[
+    event(STOPPED, "EVENTS_STOPPED", 1),
+    event(PWMPERIODEND, "EVENTS_PWMPERIODEND", 6),
+    event(LOOPSDONE, "EVENTS_LOOPSDONE", 7),
+];
+const CNT: &[Field] = &[f("CNT", 0, 15)];
+const LONG: &[Field] = &[f("CNT", 0, 24)];
+
+static SPEC: Spec = Spec::new(
+    &[
+        &[task(STOP, "TASKS_STOP"), task(NEXTSTEP, "TASKS_NEXTSTEP").coverage(Coverage::Partial)],
+        array!(wo SEQSTART, 4, "TASKS_SEQSTART[", "]"; 0 1),
+    ],
+    &[
+        EVENTS,
+        array!(event SEQSTARTED, 4, "EVENTS_SEQSTARTED[", "]", 2, 1; 0 1),
+        array!(event SEQEND, 4, "EVENTS_SEQEND[", "]", 4, 1; 0 1),
+    ],
+    &[
+        short(0, SEQEND, STOP),
+        short(1, SEQEND + 4, STOP),
+        short(2, LOOPSDONE, SEQSTART),
+        short(3, LOOPSDONE, SEQSTART + 4),
+        short(4, LOOPSDONE, STOP),
+    ],
+    &[
+        &[
+            Register::rw(ENABLE, "ENABLE", 0).fields(&[f("ENABLE", 0, 1)]),
+            Register::rw(MODE, "MODE", 0).fields(&[f("UPDOWN", 0, 1)]),
+            Register::rw(COUNTERTOP, "COUNTERTOP", 0x3FF).fields(&[f("COUNTERTOP", 0, 15)]),
+            Register::rw(PRESCALER, "PRESCALER", 0).fields(&[f("PRESCALER", 0, 3)]),
+            Register::rw(DECODER, "DECODER", 0)
+                .fields(&[f("LOAD", 0, 2), f("MODE", 8, 1)])
+                .coverage(Coverage::Partial),
+            Register::rw(LOOP, "LOOP", 0).fields(&[f("CNT", 0, 16)]),
+        ],
+        array!(rw SEQ, 0x20, "SEQ[", "].PTR", 0; 0 1),
+        array!(rw SEQ + 4, 0x20, "SEQ[", "].CNT", 0, CNT; 0 1),
+        array!(rw SEQ + 8, 0x20, "SEQ[", "].REFRESH", 1, LONG; 0 1),
+        array!(rw SEQ + 12, 0x20, "SEQ[", "].ENDDELAY", 0, LONG; 0 1),
+        array!(rw PSEL_OUT, 4, "PSEL.OUT[", "]", u32::MAX; 0 1 2 3),
+    ],
+);
+
+/// PWM.
+///
+/// Edges of a running waveform are not put on the pads: a pad gets the level it has for most of the period
+/// (so a buzzer is silent and a dimmed LED on or off). PWMPERIODEND comes once for each step of the
+/// sequence, not for each repetition by REFRESH, unless its interrupt is enabled.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Pwm {
+    playing: Option<Playing>,
+    /// When the next step (or, with PWMPERIODEND's interrupt, period) ends.
+    next: Time,
+    stopping: bool,
+    taken: [Option<u8>; 4],
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Playing {
+    sequence: u32,
+    step: u32,
+    /// Periods of the step still to come.
+    periods: u32,
+    loops: u32,
+    /// The delay after the last step.
+    ending: bool,
+}
+
+impl Pwm {
+    fn period(top: u32, io: &Io<'_, '_>) -> Time {
+        let cycles = u64::from(top.max(3)) << (io.reg(PRESCALER).min(7) + (io.reg(MODE) & 1));
+        Time::from_ps(cycles * 62_500)
+    }
+
+    /// Halfwords that one step takes from RAM (PS 47.2, DECODER.LOAD).
+    fn width(io: &Io<'_, '_>) -> u32 {
+        [1, 2, 4, 4][(io.reg(DECODER) & 3) as usize]
+    }
+
+    fn setting(sequence: u32, offset: u32, io: &Io<'_, '_>) -> u32 {
+        io.reg(SEQ + sequence * 0x20 + offset)
+    }
+
+    /// Loads a step: duty cycles to the pads, and how long it lasts.
+    fn load(&mut self, mut playing: Playing, io: &mut Io<'_, '_>) {
+        let width = Self::width(io);
+        let at = Self::setting(playing.sequence, 0, io).wrapping_add(playing.step * width * 2);
+        let data = dma::read(io, at, (width * 2) as usize);
+        let value = |index: u32| {
+            let at = (index * 2) as usize;
+            u16::from_le_bytes([data[at], data[at + 1]])
+        };
+        let waveform = io.reg(DECODER) & 3 == 3;
+        let top = if waveform { u32::from(value(3) & 0x7FFF) } else { io.reg(COUNTERTOP) };
+        for channel in 0..4 {
+            let duty = match width {
+                1 => value(0),
+                2 => value(channel / 2),
+                _ if waveform && channel == 3 => continue,
+                _ => value(channel),
+            };
+            // PS 47.1: POLARITY 1 begins high and falls at the compare, 0 the other way round.
+            let high = if duty & 0x8000 != 0 {
+                u32::from(duty & 0x7FFF)
+            } else {
+                top.saturating_sub(u32::from(duty))
+            };
+            if let Some(pin) = self.taken[channel as usize] {
+                Signal::Take { pin, level: Some(high * 2 > top) }.send(io);
+            }
+        }
+        playing.periods = Self::setting(playing.sequence, 8, io) + 1;
+        self.go(playing, top, io);
+    }
+
+    fn go(&mut self, mut playing: Playing, top: u32, io: &Io<'_, '_>) {
+        let each = io.inten() >> 6 & 1 != 0;
+        let periods = if each { 1 } else { playing.periods };
+        playing.periods -= periods.min(playing.periods);
+        let span = Time::from_ps(Self::period(top, io).as_ps().saturating_mul(u64::from(periods.max(1))));
+        self.playing = Some(playing);
+        self.next = io.now() + span;
+    }
+
+    fn start(&mut self, sequence: u32, loops: u32, io: &mut Io<'_, '_>) {
+        self.stopping = false;
+        io.raise(SEQSTARTED + sequence * 4);
+        self.load(Playing { sequence, step: 0, periods: 0, loops, ending: false }, io);
+    }
+
+    fn sequence_end(&mut self, playing: Playing, io: &mut Io<'_, '_>) {
+        io.raise(SEQEND + playing.sequence * 4);
+        let delay = Self::setting(playing.sequence, 12, io);
+        if delay > 0 {
+            let top = io.reg(COUNTERTOP);
+            self.go(Playing { ending: true, periods: delay, ..playing }, top, io);
+        } else {
+            self.after(playing, io);
+        }
+    }
+
+    /// PS 47.3: with LOOP, sequence 0 and 1 take turns; without, the last value stays.
+    fn after(&mut self, playing: Playing, io: &mut Io<'_, '_>) {
+        (self.playing, self.next) = (None, Time::MAX);
+        if io.reg(LOOP) == 0 {
+            return;
+        }
+        if playing.sequence == 0 {
+            self.start(1, playing.loops, io);
+        } else if playing.loops > 1 {
+            self.start(0, playing.loops - 1, io);
+        } else {
+            io.raise(LOOPSDONE);
+        }
+    }
+
+    fn release(&mut self, io: &mut Io<'_, '_>) {
+        for pin in &mut self.taken {
+            if let Some(pin) = pin.take() {
+                Signal::Take { pin, level: None }.send(io);
+            }
+        }
+    }
+}
+
+impl Logic for Pwm {
+    const KIND: &'static str = "nordic-pwm";
+    const DOC: &'static str = "Pulse width modulation with sequences from RAM.";
+    type Config = NoConfig;
+
+    fn new(_: NoConfig) -> Self {
+        Self { playing: None, next: Time::MAX, stopping: false, taken: [None; 4] }
+    }
+
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    fn reset(&mut self, _: &mut Io<'_, '_>) {
+        *self = Self::new(NoConfig {});
+    }
+
+    fn task(&mut self, task: u32, io: &mut Io<'_, '_>) {
+        if io.reg(ENABLE) == 0 {
+            return;
+        }
+        match task {
+            SEQSTART | 0x00C => self.start((task - SEQSTART) / 4, io.reg(LOOP), io),
+            STOP => {
+                // PS 47.4: STOPPED at the end of the present period.
+                self.stopping = true;
+                let end = io.now() + Self::period(io.reg(COUNTERTOP), io);
+                self.next = if self.playing.is_some() { self.next.min(end) } else { end };
+            }
+            _ => {}
+        }
+    }
+
+    fn write(&mut self, offset: u32, value: u32, _: u32, io: &mut Io<'_, '_>) {
+        if offset != ENABLE {
+            return;
+        }
+        self.release(io);
+        if value & 1 != 0 {
+            self.taken = std::array::from_fn(|n| psel(io.reg(PSEL_OUT + n as u32 * 4)));
+            for pin in self.taken.into_iter().flatten() {
+                Signal::Take { pin, level: Some(false) }.send(io);
+            }
+        } else {
+            (self.playing, self.next) = (None, Time::MAX);
+        }
+    }
+
+    fn deadline(&self) -> Time {
+        self.next
+    }
+
+    fn wake(&mut self, io: &mut Io<'_, '_>) {
+        self.next = Time::MAX;
+        if self.stopping {
+            self.stopping = false;
+            self.playing = None;
+            io.raise(STOPPED);
+            return;
+        }
+        let Some(playing) = self.playing.take() else { return };
+        io.raise(PWMPERIODEND);
+        if playing.periods > 0 {
+            let top = io.reg(COUNTERTOP);
+            self.go(playing, top, io);
+        } else if playing.ending {
+            self.after(playing, io);
+        } else if (playing.step + 2) * Self::width(io) <= Self::setting(playing.sequence, 4, io) {
+            self.load(Playing { step: playing.step + 1, ..playing }, io);
+        } else {
+            self.sequence_end(playing, io);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nrf::block::Block;
+    use consort_core::component::Model;
+    use consort_core::testing::Rig;
+
+    #[test]
+    fn a_sequence_plays_and_loops() {
+        let mut rig = Rig::new(Block::<Pwm>::new(NoConfig {}));
+        rig.host.base = 0x2000_0000;
+        rig.host.memory = vec![0x10, 0, 0x20, 0x80, 0, 0, 0, 0];
+        rig.write(COUNTERTOP, 1_600); // 100 us
+        for sequence in [0, 0x20] {
+            rig.write(SEQ + sequence, 0x2000_0000);
+            rig.write(SEQ + sequence + 4, 2);
+            rig.write(SEQ + sequence + 8, 0);
+        }
+        rig.write(LOOP, 1);
+        rig.write(ENABLE, 1);
+        rig.write(SEQSTART, 1);
+        assert_eq!(rig.read(SEQSTARTED), 1);
+        rig.run_for(Time::from_us(199));
+        assert_eq!((rig.read(PWMPERIODEND), rig.read(SEQEND)), (1, 0));
+        rig.run_for(Time::from_us(1));
+        assert_eq!((rig.read(SEQEND), rig.read(SEQSTARTED + 4), rig.read(LOOPSDONE)), (1, 1, 0));
+        rig.run_for(Time::from_us(200));
+        assert_eq!((rig.read(SEQEND + 4), rig.read(LOOPSDONE)), (1, 1));
+        rig.write(STOP, 1);
+        rig.run_for(Time::from_us(100));
+        assert_eq!(rig.read(STOPPED), 1);
+    }
+}
