@@ -17,7 +17,7 @@ use crate::time::Time;
 use crate::trace::Level;
 
 /// What a register allows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Access {
     /// Read and write.
@@ -29,7 +29,7 @@ pub enum Access {
 }
 
 /// How much of a register a model covers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Coverage {
     /// Behaves as the manual says.

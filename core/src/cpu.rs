@@ -47,7 +47,7 @@ pub struct MapError {
 }
 
 /// What a register is for, so that front ends need no knowledge of the architecture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// A general register.

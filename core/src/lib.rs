@@ -14,11 +14,13 @@
 //! | [`radio`] | the air: path loss, range, packets with their times |
 //! | [`fleet`] | devices and links in one virtual time |
 //! | [`trace`] | what happened, and its digest |
+//! | [`control`] | how other programs see and steer a run |
 //! | [`state`] | saving and restoring |
 //! | [`testing`] | a rig for unit tests of peripherals |
 
 pub mod bus;
 pub mod component;
+pub mod control;
 pub mod cpu;
 pub mod device;
 pub mod fleet;
