@@ -1,0 +1,177 @@
+//! Where a run is cut, saved, moved or watched changes nothing: random programs with SysTick, interrupt lines,
+//! sleep and faults leave one trace.
+
+mod cortex_m_rig;
+
+use consort_core::cpu::{Core, Stop};
+use consort_core::state::State;
+use consort_core::trace::CoreEvent;
+use consort_cpu::cortex_m::Model;
+use cortex_m_rig::Rig;
+use cortex_m_rig::program::{CODE, Flavour, Image, image};
+use proptest::prelude::*;
+
+const END: u64 = 20_000;
+
+fn flavour(model: Model) -> Flavour {
+    Flavour {
+        m4f: model == Model::M4F,
+        baseline: model == Model::M0,
+        timed: true,
+        faults: model != Model::M0,
+    }
+}
+
+fn start(model: Model, image: &Image) -> Rig {
+    let mut rig = Rig::new(model);
+    rig.load_halves(0, &image.halves);
+    rig.core.reset();
+    rig.bus.log = true;
+    rig
+}
+
+/// What a run is judged by.
+#[derive(PartialEq)]
+struct Outcome {
+    now: u64,
+    instructions: u64,
+    notes: Vec<(u64, CoreEvent)>,
+    accesses: Vec<(u64, u64, bool)>,
+    state: Vec<u8>,
+    memory: Vec<u8>,
+}
+
+impl std::fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} {} notes {} last {:x?}, {} accesses",
+            self.now,
+            self.instructions,
+            self.notes.len(),
+            self.notes.last_chunk::<4>(),
+            self.accesses.len()
+        )
+    }
+}
+
+fn outcome(rig: Rig) -> Outcome {
+    let mut memory = vec![0; 0x1_0000];
+    rig.core.memory().read(0x2000_0000, &mut memory).unwrap();
+    Outcome {
+        now: rig.core.now().0,
+        instructions: rig.core.instructions(),
+        notes: rig.bus.notes,
+        accesses: rig.bus.accesses,
+        state: rig.core.save().unwrap(),
+        memory,
+    }
+}
+
+fn straight(model: Model, image: &Image) -> Outcome {
+    let mut rig = start(model, image);
+    let stop = rig.run(END);
+    assert!(matches!(stop, Stop::Reached | Stop::Idle | Stop::Lockup), "{stop:?} at {:#x}", rig.core.pc());
+    outcome(rig)
+}
+
+/// A core like the other, in a fresh engine.
+fn moved(model: Model, image: &Image, rig: Rig) -> Rig {
+    let mut memory = vec![0; 0x1_0000];
+    rig.core.memory().read(0x2000_0000, &mut memory).unwrap();
+    let state = rig.core.save().unwrap();
+    let mut fresh = start(model, image);
+    fresh.load(0x2000_0000, &memory);
+    fresh.core.restore(&state).unwrap();
+    assert_eq!(fresh.core.save().unwrap(), state, "saved twice");
+    fresh.bus = rig.bus;
+    fresh
+}
+
+fn models() -> impl Strategy<Value = Model> {
+    prop_oneof![Just(Model::M0), Just(Model::M3), Just(Model::M3), Just(Model::M4F)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn cuts_change_nothing(
+        model in models(), seed in any::<u64>(), cuts in proptest::collection::vec(1u64..400, 1..60),
+    ) {
+        let image = image(seed, 8, 40, flavour(model));
+        let whole = straight(model, &image);
+        let mut rig = start(model, &image);
+        let mut at = 0;
+        for cut in cuts {
+            at = END.min(at + cut);
+            rig.run(at);
+        }
+        rig.run(END);
+        prop_assert_eq!(outcome(rig), whole);
+    }
+
+    #[test]
+    fn a_fresh_engine_goes_on_as_if_nothing_had_happened(
+        model in models(), seed in any::<u64>(), cuts in proptest::collection::vec(1u64..2000, 1..12),
+    ) {
+        let image = image(seed, 8, 40, flavour(model));
+        let whole = straight(model, &image);
+        let mut rig = start(model, &image);
+        let mut at = 0;
+        for cut in cuts {
+            at = END.min(at + cut);
+            rig.run(at);
+            rig = moved(model, &image, rig);
+        }
+        rig.run(END);
+        prop_assert_eq!(outcome(rig), whole);
+    }
+
+    #[test]
+    fn breakpoints_and_steps_change_nothing(
+        model in models(), seed in any::<u64>(),
+        at in proptest::collection::vec(0u64..1200, 1..40), steps in 0u32..50,
+    ) {
+        let image = image(seed, 8, 40, flavour(model));
+        let whole = straight(model, &image);
+        let mut rig = start(model, &image);
+        let breakpoints: Vec<u64> = at.iter().map(|at| u64::from(CODE) + 2 * at).collect();
+        rig.core.set_breakpoints(&breakpoints);
+        loop {
+            match rig.run(END) {
+                Stop::Breakpoint => {
+                    prop_assert!(breakpoints.contains(&rig.core.pc()));
+                    for _ in 0..steps {
+                        if rig.core.now().0 + 1 >= END || rig.step().is_some() {
+                            break;
+                        }
+                    }
+                }
+                _ => break,
+            }
+        }
+        rig.core.set_breakpoints(&[]);
+        prop_assert_eq!(outcome(rig), whole);
+    }
+}
+
+#[test]
+fn the_programs_are_worth_running() {
+    let mut counts = std::collections::BTreeMap::new();
+    let mut sleeps = 0;
+    for seed in 0..20 {
+        let whole = straight(Model::M3, &image(seed, 8, 40, flavour(Model::M3)));
+        for (_, event) in whole.notes {
+            match event {
+                CoreEvent::Entry { number, .. } => *counts.entry(number).or_insert(0) += 1,
+                CoreEvent::Sleep => sleeps += 1,
+                _ => {}
+            }
+        }
+    }
+    for number in [3, 5, 6, 11, 14, 15, 16, 19, 20, 36, 40] {
+        assert!(counts.get(&number).is_some_and(|n| *n > 1), "exception {number}: {counts:?}");
+    }
+    assert!(sleeps > 5, "{sleeps}");
+}
