@@ -18,6 +18,7 @@ pub mod generic;
 pub mod nrf;
 pub mod parts;
 pub mod smsc;
+pub mod softbus;
 
 use consort_core::component::ModelEntry;
 
