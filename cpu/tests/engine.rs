@@ -539,3 +539,26 @@ fn engines_move_between_threads() {
     }
     assert!(engines.iter().all(|engine| engine.reg(Reg::r(0)) == 751));
 }
+
+#[test]
+fn multiple_and_dual_accesses_are_always_aligned() {
+    let fault =
+        |access| Stop::Exception(Exception::Fault { access, cause: FaultCause::Unaligned, address: RAM + 2 });
+    for (code, stop) in [
+        (&[0x6821, 0xbf30][..], Stop::Wfi),                    // ldr r1, [r4]
+        (&[0xcc06, 0xbf30], fault(AccessKind::Read)),          // ldm r4!, {r1, r2}
+        (&[0xe884, 0x0006, 0xbf30], fault(AccessKind::Write)), // stm.w r4, {r1, r2}
+        (&[0xe9d4, 0x1200, 0xbf30], fault(AccessKind::Read)),  // ldrd r1, r2, [r4]
+        (&[0xe854, 0x1f00, 0xbf30], fault(AccessKind::Read)),  // ldrex r1, [r4]
+        (&[0xed94, 0x0a00, 0xbf30], fault(AccessKind::Read)),  // vldr s0, [r4]
+        (&[0xed84, 0x0b00, 0xbf30], fault(AccessKind::Write)), // vstr d0, [r4]
+    ] {
+        let mut engine = engine(Isa::CortexM4, code);
+        engine.set_reg(Reg::CPACR, 0xf0_0000);
+        engine.set_reg(Reg::r(4), RAM + 2);
+        assert_eq!(engine.run(&mut Log::default(), 10).stop, stop, "{code:x?}");
+        if stop != Stop::Wfi {
+            assert_eq!((engine.reg(Reg::PC), engine.reg(Reg::r(4))), (0x100, RAM + 2));
+        }
+    }
+}

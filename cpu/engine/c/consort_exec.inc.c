@@ -13,6 +13,18 @@ static TranslationBlock *consort_find(CPUState *cpu, uint32_t cflags)
     target_ulong cs_base, pc;
     uint32_t flags;
 
+    if (cflags & (CF_COUNT_MASK | CF_CONSORT_PASS)) {
+        /* A short block is wanted once in a window: it must not push the whole one out of the jump cache. */
+        cpu_get_tb_cpu_state(env, &pc, &cs_base, &flags);
+        tb = tb_htable_lookup(cpu, pc, cs_base, flags,
+                              cflags | (uint32_t)cpu->cluster_index << CF_CLUSTER_SHIFT);
+        if (tb == NULL) {
+            mmap_lock();
+            tb = tb_gen_code(cpu, pc, cs_base, flags, cflags);
+            mmap_unlock();
+        }
+        return tb;
+    }
     tb = tb_lookup__cpu_state(cpu, &pc, &cs_base, &flags, cflags);
     if (tb == NULL) {
         mmap_lock();
