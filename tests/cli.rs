@@ -140,7 +140,7 @@ fn bad_firmware_is_refused_by_name() {
     riscv[0x12..0x14].copy_from_slice(&243u16.to_le_bytes());
     boot(&write(&dir, "riscv.elf", riscv), &["riscv.elf", "RISC-V"]);
     let nowhere = write(&dir, "far.bin", "hello") + "@0x7000_0000";
-    boot(&nowhere, &["0x7000"]);
+    boot(&nowhere, &["far.bin", "0x7000"]);
     let over = write(&dir, "over.bin", "hello") + "@0x10";
     refused(&["boot", "mps2-an385", &firmware("sensor"), &over], &["over.bin", "sensor.elf", "overlaps"]);
 }
@@ -276,7 +276,7 @@ fn mistakes_in_fleet_files_are_named() {
     mistake("board.json", &|f| f["devices"]["hub"]["board"] = json!("mps2-an38"), &["mps2-an38"]);
     mistake("word.json", &|f| f["devcies"] = json!({}), &["devcies"]);
     mistake("link.json", &|f| f["links"]["home"]["joins"][0] = json!("hbu"), &["hbu", "hub"]);
-    mistake("port.json", &|f| f["links"]["home"]["joins"][0] = json!("hub.uart0"), &["uart0"]);
+    mistake("port.json", &|f| f["links"]["home"]["joins"][0] = json!("hub.uart0"), &["hub", "ethernet"]);
     mistake("twice.json", &|f| f["links"]["home"]["joins"][0] = json!("watch"), &["watch"]);
     mistake("time.json", &|f| f["links"]["home"]["latency"] = json!("5"), &["latency", "250ms"]);
     mistake("mac.json", &|f| f["devices"]["hub"]["config"]["ethernet"]["mac"] = json!("x"), &["mac"]);
@@ -301,7 +301,7 @@ fn mistakes_in_board_files_are_named() {
         "processor": { "core": "cortex-m3", "clock": 48_000_000, "interrupts": 32 },
         "memory": {
             "flash": { "at": 0, "size": "256K", "kind": "rom" },
-            "ram": { "at": "0x2000_0000", "size": "64K" },
+            "ram": { "at": "0x2000_0000", "size": "4M" },
         },
         "peripherals": {
             "uart0": { "kind": "arm-cmsdk-uart", "at": "0x4000_4000", "config": { "clock": 48_000_000 },

@@ -368,7 +368,8 @@ fn files_of_one_device_must_not_overlap() {
     let image = |name: &str, addr, len| load(&vec![7; len], name, None, Some(addr)).unwrap();
     let (boot, app) = (image("boot.bin", 0, 0x1000), image("app.bin", 0x1000, 0x1000));
     let firmware = merge(vec![app.clone(), boot.clone()]).unwrap();
-    assert_eq!(firmware.segments.iter().map(|s| s.addr).collect::<Vec<_>>(), [0, 0x1000]);
+    let segments: Vec<_> = firmware.segments().map(|(file, segment)| (file, segment.addr)).collect();
+    assert_eq!(segments, [("app.bin", 0x1000), ("boot.bin", 0)]);
 
     let config = image("config.bin", 0x1FF0, 0x20);
     let error = merge(vec![boot.clone(), app, config]).unwrap_err();
@@ -381,7 +382,11 @@ fn files_of_one_device_must_not_overlap() {
     let elf = |machine, paddr| Elf { machine, loads: vec![Load::at(paddr, &[1])], ..Elf::default() };
     let read = |elf: Elf, name: &str| load(&elf.bytes(), name, None, None).unwrap();
     let mixed = merge(vec![read(elf(40, 0), "arm.elf"), read(elf(243, 0x100), "riscv.elf")]);
-    assert!(matches!(mixed.unwrap_err().problem, Problem::WrongProcessor { .. }));
+    let error = mixed.unwrap_err();
+    assert!(matches!(error.problem, Problem::WrongProcessor { .. }));
+    assert_eq!(error.file, "riscv.elf");
+    let firmware = merge(vec![read(elf(40, 0), "arm.elf")]).unwrap();
+    assert_eq!(firmware.check_processor(Processor::Aarch64).unwrap_err().file, "arm.elf");
 }
 
 /// A few segments that neither touch nor overlap.

@@ -189,14 +189,24 @@ fn detect(bytes: &[u8], name: &str, has_base: bool) -> Option<Format> {
 /// Several files as one device's firmware.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Firmware {
-    /// What they put into memory, in order of address.
-    pub segments: Vec<Segment>,
+    /// The files, without their symbols.
+    pub images: Vec<Image>,
     /// Where execution begins, by the first file that says so.
     pub entry: Option<Addr>,
-    /// Their symbols.
+    /// All files' symbols.
     pub symbols: Symbols,
-    /// What they are made for.
-    pub processor: Option<Processor>,
+}
+
+impl Firmware {
+    /// What the files put into memory, each with its file's name.
+    pub fn segments(&self) -> impl Iterator<Item = (&str, &Segment)> {
+        self.images.iter().flat_map(|image| image.segments.iter().map(|segment| (&*image.name, segment)))
+    }
+
+    /// Refuses files that are made for another processor than `wanted`.
+    pub fn check_processor(&self, wanted: Processor) -> Result<(), LoadError> {
+        self.images.iter().try_for_each(|image| image.check_processor(wanted))
+    }
 }
 
 /// Puts the files of one device together. No two may claim the same byte or different processors.
@@ -207,20 +217,15 @@ pub fn merge(images: Vec<Image>) -> Result<Firmware, LoadError> {
                 let other = earlier.name.clone();
                 return Err(LoadError::new(&image.name, Problem::Overlaps { other, start, end }));
             }
-            if let (Some(found), Some(wanted)) = (image.processor, earlier.processor)
-                && found != wanted
-            {
-                return Err(LoadError::new(&image.name, Problem::WrongProcessor { found, wanted }));
+            if let Some(processor) = earlier.processor {
+                image.check_processor(processor)?;
             }
         }
     }
-    let mut firmware = Firmware::default();
-    for image in images {
-        firmware.segments.extend(image.segments);
-        firmware.symbols.extend(image.symbols);
+    let mut firmware = Firmware { images, ..Firmware::default() };
+    for image in &mut firmware.images {
+        firmware.symbols.extend(std::mem::take(&mut image.symbols));
         firmware.entry = firmware.entry.or(image.entry);
-        firmware.processor = firmware.processor.or(image.processor);
     }
-    firmware.segments.sort_by_key(|segment| segment.addr);
     Ok(firmware)
 }

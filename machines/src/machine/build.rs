@@ -120,14 +120,8 @@ fn map_memory(board: &Board, document: &Document, core: &mut dyn Core) -> Result
 }
 
 fn load(board: &Board, firmware: &Firmware, core: &mut dyn Core) -> Result<(), BuildError> {
-    if let Some(found) = firmware.processor
-        && found != Processor::Arm
-    {
-        return Err(BuildError::Firmware(format!(
-            "the firmware is for {found}, the board has a 32-bit Arm core"
-        )));
-    }
-    for segment in &firmware.segments {
+    firmware.check_processor(Processor::Arm).map_err(|error| BuildError::Firmware(error.to_string()))?;
+    for (file, segment) in firmware.segments() {
         core.memory_mut().write(segment.addr, &segment.data).map_err(|_| {
             let memory: Vec<String> = board
                 .memory
@@ -135,7 +129,7 @@ fn load(board: &Board, firmware: &Firmware, core: &mut dyn Core) -> Result<(), B
                 .map(|(name, m)| format!("{name} {:#010x}-{:#010x}", m.at.0, m.at.0 + m.size.0 - 1))
                 .collect();
             BuildError::Firmware(format!(
-                "{} bytes at {:#010x} are not inside the board's memory ({})",
+                "{file}: {} bytes at {:#010x} are not inside the board's memory ({})",
                 segment.data.len(),
                 segment.addr,
                 memory.join(", ")
