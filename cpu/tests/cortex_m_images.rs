@@ -44,7 +44,8 @@ macro_rules! images {
     ($($test:ident: $image:literal on $($model:ident),+ $(but $absent:literal)*;)*) => {
         $(#[test]
         fn $test() {
-            $(conforms($image, Model::$model, &[$($absent)*]);)+
+            let absent = &[$($absent)*];
+            $(conforms($image, Model::$model, absent);)+
         })*
     };
 }

@@ -171,9 +171,10 @@ impl CortexM {
 
     /// Runs the engine once, and judges why it stopped.
     fn execute(&mut self, bus: &mut dyn Bus, until: Cycles, single: bool) -> Option<Stop> {
-        let pc = self.engine.reg(Reg::PC);
-        if !single && self.breakpoints.contains(&pc) && self.passing != Some((self.instructions, pc)) {
-            self.passing = Some((self.instructions, pc));
+        let at_breakpoint =
+            !self.breakpoints.is_empty() && self.breakpoints.contains(&self.engine.reg(Reg::PC));
+        if !single && at_breakpoint && self.passing != self.here() {
+            self.passing = self.here();
             return Some(Stop::Breakpoint);
         }
         let end = until.min(self.system.systick.deadline());
@@ -204,8 +205,10 @@ impl CortexM {
                 None
             }
             EngineStop::Wfe => self.sleep(bus, Rest::WaitForEvent),
+            // The engine passes a breakpoint only after it stopped there itself: ask again.
+            EngineStop::Breakpoint if single || self.passing == self.here() => return None,
             EngineStop::Breakpoint => {
-                self.passing = Some((self.instructions, self.engine.reg(Reg::PC)));
+                self.passing = self.here();
                 Some(Stop::Breakpoint)
             }
             EngineStop::Watchpoint { address, access, .. } => {
@@ -223,6 +226,11 @@ impl CortexM {
             }
         }
         stop.or((attention || single).then_some(Stop::Reached))
+    }
+
+    /// The present instant, as breakpoints need it.
+    fn here(&self) -> Option<(u64, Addr)> {
+        Some((self.instructions, self.engine.reg(Reg::PC)))
     }
 
     fn count(&mut self, executed: u64) {

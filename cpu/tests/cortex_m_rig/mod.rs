@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 #![expect(clippy::unwrap_used, reason = "test code")]
 
+pub mod code;
 pub mod program;
 
 use std::collections::BTreeMap;
