@@ -2,6 +2,7 @@
 //!
 //! Cargo fetches the published crate (and verifies its checksum) for a throw-away manifest outside this
 //! workspace's `[patch]`; the source is copied, patched and built by cmake under `OUT_DIR`.
+#![allow(clippy::print_stdout, reason = "a build script talks to cargo on its standard output")]
 
 #[path = "build/bindings.rs"]
 mod bindings;
@@ -12,6 +13,7 @@ mod source;
 
 use std::path::{Path, PathBuf};
 
+#[expect(clippy::print_stderr, reason = "a build script's standard error is its error message")]
 fn main() {
     if let Err(problem) = build() {
         eprintln!("\nunicorn-engine-sys (Consort's patched build): {problem}\n");

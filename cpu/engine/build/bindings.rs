@@ -86,14 +86,12 @@ impl ParseCallbacks for Names {
         }
         let plain = name.strip_prefix("uc_")?;
         if let Some(family) = plain.strip_prefix("cpu_") {
-            Some(format!("{}CpuModel", camel(family)))
-        } else if let Some(family) = plain.strip_suffix("_reg") {
-            Some(format!("Register{}", family.replace('_', "").to_uppercase()))
-        } else if let Some(family) = plain.strip_suffix("_insn") {
-            Some(format!("{}Insn", camel(family)))
-        } else {
-            None
+            return Some(format!("{}CpuModel", camel(family)));
         }
+        if let Some(family) = plain.strip_suffix("_reg") {
+            return Some(format!("Register{}", family.replace('_', "").to_uppercase()));
+        }
+        plain.strip_suffix("_insn").map(|family| format!("{}Insn", camel(family)))
     }
 
     fn enum_variant_name(
