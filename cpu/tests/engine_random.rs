@@ -48,8 +48,8 @@ fn assemble(pieces: &[Piece], code: &mut Vec<u16>, depth: usize) {
                     (false, 1) => code.extend([0xf8b7, rt << 12 | offset]),
                     (true, 2) => code.extend([0xf8c7, rt << 12 | offset]),
                     (false, 2) => code.extend([0xf8d7, rt << 12 | offset]),
-                    (true, _) => code.extend([0xe9c7, rt << 12 | (rt + 1) % 6 << 8 | offset]),
-                    (false, _) => code.extend([0xe9d7, rt << 12 | (rt + 1) % 6 << 8 | offset]),
+                    (true, _) => code.extend([0xe9c7, rt << 12 | ((rt + 1) % 6) << 8 | offset]),
+                    (false, _) => code.extend([0xe9d7, rt << 12 | ((rt + 1) % 6) << 8 | offset]),
                 }
             }
             Piece::Device { store, multiple, register, offset } => {
@@ -131,7 +131,7 @@ fn compute(kind: u8, d: u8, n: u8, m: u8, code: &mut Vec<u16>) {
         7 => code.extend([0xfbb0 | n, 0xf0f0 | d << 8 | m]), // udiv rd, rn, rm
         8 => code.extend([0xfb00 | n, d << 12 | d << 8 | m]), // mla rd, rn, rm, rd
         9 => code.extend([0xfab0 | n, 0xf080 | d << 8 | n]), // clz rd, rn
-        10 => code.push(0x3000 | d << 8 | n * 37 + m), // adds rd, #imm
+        10 => code.push(0x3000 | d << 8 | (n * 37 + m)), // adds rd, #imm
         _ => code.extend([0xfa90 | n, 0xf0a0 | d << 8 | n]), // rbit rd, rn
     }
 }
@@ -160,7 +160,7 @@ impl Device {
     fn note(&mut self, cx: &mut Access<'_>, address: u64, value: Option<u64>) -> u64 {
         let now = self.base.wrapping_add(cx.executed());
         self.log.push((now, cx.pc(), address, value));
-        if self.stop_every.is_some_and(|every| now % every == 0) {
+        if self.stop_every.is_some_and(|every| now.is_multiple_of(every)) {
             cx.stop_after();
         }
         now
