@@ -7,6 +7,8 @@
 //! |---|---|
 //! | [`arm`] | Arm's CMSDK blocks, PrimeCells and the MPS2 board's own blocks |
 //! | [`smsc`] | the LAN9118 Ethernet controller |
+//! | [`nrf`] | Nordic nRF51 and nRF52 |
+//! | [`parts`] | sensors, buttons and displays beside the chip |
 //! | [`generic`] | blocks that belong to no vendor |
 //! | [`block`] | what register blocks have in common |
 //! | [`count`] | counters computed from time |
@@ -20,22 +22,30 @@ pub mod parts;
 pub mod smsc;
 pub mod softbus;
 
+use std::sync::LazyLock;
+
 use consort_core::component::ModelEntry;
 
 /// Every model a board file can name, sorted by kind.
 pub fn models() -> &'static [ModelEntry] {
-    static MODELS: &[ModelEntry] = &[
-        ModelEntry::peripheral::<arm::CmsdkDualtimer>(),
-        ModelEntry::peripheral::<arm::CmsdkGpio>(),
-        ModelEntry::peripheral::<arm::CmsdkTimer>(),
-        ModelEntry::peripheral::<arm::CmsdkUart>(),
-        ModelEntry::peripheral::<arm::CmsdkWatchdog>(),
-        ModelEntry::peripheral::<arm::Mps2Fpgaio>(),
-        ModelEntry::peripheral::<arm::Mps2Scc>(),
-        ModelEntry::peripheral::<arm::Pl022>(),
-        ModelEntry::peripheral::<arm::VersatileI2c>(),
-        ModelEntry::peripheral::<smsc::Lan9118>(),
-        ModelEntry::peripheral::<generic::Unmodelled>(),
-    ];
-    MODELS
+    static MODELS: LazyLock<Vec<ModelEntry>> = LazyLock::new(|| {
+        let mut models = vec![
+            ModelEntry::peripheral::<arm::CmsdkDualtimer>(),
+            ModelEntry::peripheral::<arm::CmsdkGpio>(),
+            ModelEntry::peripheral::<arm::CmsdkTimer>(),
+            ModelEntry::peripheral::<arm::CmsdkUart>(),
+            ModelEntry::peripheral::<arm::CmsdkWatchdog>(),
+            ModelEntry::peripheral::<arm::Mps2Fpgaio>(),
+            ModelEntry::peripheral::<arm::Mps2Scc>(),
+            ModelEntry::peripheral::<arm::Pl022>(),
+            ModelEntry::peripheral::<arm::VersatileI2c>(),
+            ModelEntry::peripheral::<smsc::Lan9118>(),
+            ModelEntry::peripheral::<generic::Unmodelled>(),
+        ];
+        models.extend_from_slice(nrf::MODELS);
+        models.extend_from_slice(parts::MODELS);
+        models.sort_by_key(|model| model.kind);
+        models
+    });
+    &MODELS
 }
