@@ -1,1 +1,23 @@
-//! (placeholder)
+//! A GDB server for every device of a fleet: one port per device, one virtual time.
+//!
+//! The thread that owns the fleet calls [`Hub::drive`] where it would call `Fleet::run_until`. Sockets live on
+//! threads of their own and hand over bytes through a channel, so that no client can make the fleet wait for it.
+//! The fleet runs while every attached debugger wants its device to run; a device that stops holds all of them
+//! in one instant of virtual time. What a debugger only reads, and where it stops, leaves the digest as it is.
+//!
+//! The protocol is the remote serial protocol of the GDB manual, appendix E; section names in this crate are its.
+
+mod client;
+mod description;
+#[cfg(test)]
+mod fake;
+mod hub;
+mod monitor;
+mod net;
+mod packet;
+mod points;
+mod serve;
+mod text;
+
+pub use hub::Hub;
+pub use net::ListenError;

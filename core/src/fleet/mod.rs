@@ -504,10 +504,18 @@ impl Fleet {
     /// A sleeping device sleeps on to its next event inside the window; when it has none, the rest of the
     /// fleet must run first, and `None` says so.
     pub fn step(&mut self, index: usize) -> Option<Ran> {
+        self.step_before(index, Time::MAX)
+    }
+
+    /// As [`Fleet::step`], where a window that the step opens ends at `end` at the latest.
+    pub fn step_before(&mut self, index: usize, end: Time) -> Option<Ran> {
         let lookahead = self.lookahead();
         let slot = self.slots.get_mut(index)?;
         let device = slot.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let end = *self.unfinished.get_or_insert(self.now + lookahead);
+        if self.unfinished.is_none() && self.now >= end {
+            return None;
+        }
+        let end = *self.unfinished.get_or_insert((self.now + lookahead).min(end));
         if device.next_event() >= end {
             return None;
         }

@@ -1,0 +1,402 @@
+//! `monitor` commands: what the protocol has no packet for.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use consort_core::component::PortKind;
+use consort_core::device::Action;
+use consort_core::fleet::{Fleet, FleetError, Stimulus, StimulusKind};
+use consort_core::link::{Fault, Rule};
+use consort_core::{Addr, Time};
+
+use crate::client::{Client, Wants, debug};
+
+const HELP: &str = "\
+Commands of Consort:
+  time                               virtual time, instructions, place
+  devices                            all devices of the fleet, their GDB ports and what they do
+  peripherals [NAME]                 peripherals, or the registers of one (read without side effects)
+  irqs                               interrupts that are enabled, pending or active
+  reset                              pull the reset pin when the fleet goes on
+  reset halt                         pull it now and halt at the first instruction
+  run-for TIME                       let the fleet run for a virtual time, such as 10ms
+  uart send [PORT] TEXT              type on a UART; \\n \\r \\t \\\\ \\xNN are understood
+  set COMPONENT.CHANNEL VALUE        a button, a sensor: true, 36.6, text
+  link                               the links
+  link NAME cut [TIME]               lose every frame, for a time or for good
+  link NAME loss PER-MILLION [TIME]  lose some
+  link NAME delay TIME [TIME]        bring all later
+  snapshot save|restore|drop NAME    keep the whole fleet's state, or go back to it
+  snapshot                           the snapshots kept
+Resets, UART text, values and link faults are stimuli: they go into the journal and change the run.
+";
+
+/// How long after a reset the first instruction may take to come: power-on delays are shorter.
+const RESET_PATIENCE: Time = Time::from_secs(1);
+/// Snapshots that are kept at once.
+const MAX_SNAPSHOTS: usize = 64;
+
+/// What a command can see besides its own client and the fleet.
+pub(crate) struct Room<'a> {
+    /// Where each device's debugger is expected.
+    pub addresses: &'a [SocketAddr],
+    /// What the debuggers of the other devices do.
+    pub others: Vec<(usize, Wants)>,
+    /// Devices that wait for their first debugger.
+    pub held: Vec<usize>,
+    /// Kept states of the fleet.
+    pub snapshots: &'a mut BTreeMap<String, Vec<u8>>,
+}
+
+impl Room<'_> {
+    /// Why the fleet cannot go on by this debugger's wish alone.
+    fn holder(&self, fleet: &Fleet) -> Option<String> {
+        let name = |device: &usize| fleet.names().get(*device).cloned().unwrap_or_default();
+        let other = self.others.iter().find(|(_, wants)| wants.holds()).map(|(device, _)| device);
+        let other = other.map(|device| format!("{} is halted by its debugger", name(device)));
+        other.or_else(|| self.held.first().map(|held| format!("{} waits for its debugger", name(held))))
+    }
+}
+
+/// Runs a command and answers it, at once or, for commands that let the fleet run, when it has halted again.
+pub(crate) fn run(client: &mut Client, command: &str, fleet: &mut Fleet, room: &mut Room<'_>) {
+    let words: Vec<&str> = command.split_whitespace().collect();
+    let result = match words.as_slice() {
+        [] | ["help"] => Ok(HELP.to_owned()),
+        ["time"] => Ok(standing(fleet, client.device) + "\n"),
+        ["devices"] => Ok(devices(fleet, client.device, room)),
+        ["peripherals"] => Ok(peripherals(fleet, client.device)),
+        ["peripherals", name] => peripheral(fleet, client.device, name),
+        ["irqs"] => irqs(fleet, client.device),
+        ["reset"] | ["reset", "run"] => {
+            let name = fleet.names()[client.device].clone();
+            inject(fleet, StimulusKind::Device(name, Action::Reset)).map(|at| format!("reset at {at} s\n"))
+        }
+        ["reset", "halt" | "init"] => match reset_halt(client, fleet, room) {
+            Ok(()) => return,
+            Err(error) => Err(error),
+        },
+        ["run-for", span] => match run_for(span, fleet, room) {
+            Ok(until) => {
+                client.wants = Wants::RunFor(until);
+                return;
+            }
+            Err(error) => Err(error),
+        },
+        ["uart", "send", ..] => uart(fleet, client.device, command),
+        ["set", place, value, ..] => set(fleet, client.device, place, value, command),
+        ["link"] => Ok(links(fleet)),
+        ["link", name, fault @ ..] => link(fleet, name, fault),
+        ["snapshot"] => Ok(snapshots(room)),
+        ["snapshot", what, name] => snapshot(what, name, fleet, room),
+        _ => Err(format!("`{command}` is no command of Consort: see `monitor help`")),
+    };
+    client.say(&result.unwrap_or_else(|error| format!("error: {error}\n")));
+    client.send("OK");
+}
+
+/// One line on where a device is.
+pub(crate) fn standing(fleet: &mut Fleet, device: usize) -> String {
+    let name = fleet.names()[device].clone();
+    let at = fleet.device(device, |device| device.now()).unwrap_or_default().max(fleet.now());
+    let instructions = fleet.stats(device).instructions;
+    format!("{name} at {at} s, {instructions} instructions, {}", place(fleet, device))
+}
+
+fn place(fleet: &mut Fleet, device: usize) -> String {
+    let place = debug(fleet, device, |debug| {
+        let pc = debug.pc();
+        format!("pc {pc:#010x}{}", symbol(debug.symbol_at(pc)))
+    });
+    place.unwrap_or_else(|| "no processor".to_owned())
+}
+
+fn symbol(symbol: Option<(&str, u64)>) -> String {
+    match symbol {
+        Some((name, 0)) => format!(" <{name}>"),
+        Some((name, offset)) => format!(" <{name}+{offset}>"),
+        None => String::new(),
+    }
+}
+
+fn devices(fleet: &mut Fleet, own: usize, room: &Room<'_>) -> String {
+    let names = fleet.names().to_vec();
+    let width = names.iter().map(String::len).max().unwrap_or(0);
+    let mut out = format!("virtual time {} s\n", fleet.now());
+    for (device, name) in names.iter().enumerate() {
+        let debugger = match room.others.iter().find(|(other, _)| *other == device) {
+            _ if device == own => "this debugger",
+            Some((_, Wants::Nothing)) => "detached",
+            Some((_, Wants::Halt)) => "halted by its debugger",
+            Some(_) => "debugged",
+            None if room.held.contains(&device) => "waits for its debugger",
+            None => "not debugged",
+        };
+        let activity = fleet.device(device, |device| format!("{:?}", device.activity())).unwrap_or_default();
+        let port = room.addresses.get(device).map_or(0, SocketAddr::port);
+        let place = place(fleet, device);
+        let _ = writeln!(out, "{name:<width$}  :{port:<5}  {activity:<8}  {debugger}, {place}");
+    }
+    out
+}
+
+fn peripherals(fleet: &mut Fleet, device: usize) -> String {
+    let views = debug(fleet, device, |debug| debug.peripherals()).unwrap_or_default();
+    let width = views.iter().map(|view| view.name.len()).max().unwrap_or(0);
+    let lines = views.iter().map(|view| {
+        format!("{:<width$}  {:#010x}  {} registers\n", view.name, view.base, view.registers.len())
+    });
+    lines.collect()
+}
+
+fn peripheral(fleet: &mut Fleet, device: usize, name: &str) -> Result<String, String> {
+    let views = debug(fleet, device, |debug| debug.peripherals()).unwrap_or_default();
+    let view = views.iter().find(|view| view.name == name);
+    let view = view.ok_or_else(|| format!("there is no peripheral `{name}`: see `monitor peripherals`"))?;
+    let width = view.registers.iter().map(|(register, _)| register.name.len()).max().unwrap_or(0);
+    let lines = view.registers.iter().map(|(register, value)| {
+        let value = value.map_or("-".to_owned(), |value| format!("{value:#010x}"));
+        let at = view.base + u64::from(register.offset);
+        format!("{at:#010x}  {:<width$}  {value}\n", register.name)
+    });
+    Ok(lines.collect())
+}
+
+/// The interrupt controller of ARMv7-M (DDI 0403 B3.4) through side-effect-free reads.
+fn irqs(fleet: &mut Fleet, device: usize) -> Result<String, String> {
+    const VTOR: Addr = 0xE000_ED08;
+    const ISER: Addr = 0xE000_E100;
+    const ISPR: Addr = 0xE000_E200;
+    const IABR: Addr = 0xE000_E300;
+    const IPR: Addr = 0xE000_E400;
+    const IRQS: u64 = 240;
+    let lines = debug(fleet, device, |debug| {
+        if !debug.core().starts_with("cortex-m") {
+            return Err(format!("the interrupt controller of a {} is not shown", debug.core()));
+        }
+        let word = |addr: Addr| {
+            let mut bytes = [0; 4];
+            debug.read(addr, &mut bytes).ok().map(|()| u32::from_le_bytes(bytes))
+        };
+        let table = u64::from(word(VTOR).unwrap_or(0));
+        let mut out = String::new();
+        for irq in 0..IRQS {
+            let bit = |base: Addr| word(base + irq / 32 * 4).unwrap_or(0) >> (irq % 32) & 1 != 0;
+            let (enabled, pending, active) = (bit(ISER), bit(ISPR), bit(IABR));
+            if !(enabled || pending || active) {
+                continue;
+            }
+            let priority = word(IPR + (irq & !3)).unwrap_or(0) >> (irq % 4 * 8) & 0xFF;
+            let handler = u64::from(word(table + 4 * (16 + irq)).unwrap_or(0) & !1);
+            let flag = |on: bool, name: &'static str| if on { name } else { "" };
+            let _ = writeln!(
+                out,
+                "irq {irq:<3}  {:<8}{:<8}{:<7}  priority {priority:#04x}  {handler:#010x}{}",
+                flag(enabled, "enabled"),
+                flag(pending, "pending"),
+                flag(active, "active"),
+                symbol(debug.symbol_at(handler))
+            );
+        }
+        Ok(if out.is_empty() { "none is enabled, pending or active\n".to_owned() } else { out })
+    });
+    lines.unwrap_or_else(|| Err("the device has no processor".to_owned()))
+}
+
+/// Gives a stimulus as early as can be, and tells when that is: at the end of the window that a halt interrupted.
+fn inject(fleet: &mut Fleet, what: StimulusKind) -> Result<Time, String> {
+    let mut at = fleet.now();
+    let mut result = fleet.inject(Stimulus { at, what: what.clone() });
+    if let Err(FleetError::Past { now, .. }) = result {
+        at = now;
+        result = fleet.inject(Stimulus { at, what });
+    }
+    result.map(|()| at).map_err(|error| error.to_string())
+}
+
+fn reset_halt(client: &mut Client, fleet: &mut Fleet, room: &Room<'_>) -> Result<(), String> {
+    if let Some(holder) = room.holder(fleet) {
+        return Err(format!("{holder}: the reset needs the fleet to go on"));
+    }
+    let name = fleet.names()[client.device].clone();
+    let at = inject(fleet, StimulusKind::Device(name, Action::Reset))?;
+    // Where the processor begins is in its vector table: the one at 0 or the one in use (DDI 0403 B1.5.5).
+    let entries = debug(fleet, client.device, |debug| {
+        let word = |addr: Addr| {
+            let mut bytes = [0; 4];
+            debug.read(addr, &mut bytes).ok().map(|()| u32::from_le_bytes(bytes))
+        };
+        let tables = [Some(0), word(0xE000_ED08)];
+        let entries = tables.into_iter().flatten().filter_map(|table| word(u64::from(table) + 4));
+        entries.map(|entry| u64::from(entry & !1)).collect()
+    });
+    client.points.expect(entries.unwrap_or_default());
+    client.wants = Wants::ResetHalt(at + RESET_PATIENCE);
+    Ok(())
+}
+
+fn run_for(span: &str, fleet: &Fleet, room: &Room<'_>) -> Result<Time, String> {
+    let span: Time = span.parse().map_err(|error| format!("{error}"))?;
+    match room.holder(fleet) {
+        Some(holder) => Err(holder),
+        None => Ok(fleet.now() + span),
+    }
+}
+
+/// The rest of a command after its first `count` words, spaces included.
+fn rest_after(command: &str, count: usize) -> &str {
+    let mut rest = command.trim_start();
+    for _ in 0..count {
+        rest = rest.trim_start().split_once(char::is_whitespace).map_or("", |(_, rest)| rest);
+    }
+    rest
+}
+
+fn uart(fleet: &mut Fleet, device: usize, command: &str) -> Result<String, String> {
+    let uarts: Vec<String> = fleet
+        .ports(device)
+        .iter()
+        .filter(|port| port.kind == PortKind::Uart)
+        .map(|port| port.name.clone())
+        .collect();
+    let text = rest_after(command, 2);
+    let named =
+        text.split_once(char::is_whitespace).filter(|(first, _)| uarts.iter().any(|uart| uart == first));
+    let (port, text) = match named {
+        Some((port, text)) => (port.to_owned(), text),
+        None => (uarts.first().ok_or("the device has no UART")?.clone(), text),
+    };
+    let data = unescape(text)?;
+    if data.is_empty() {
+        return Err("there is nothing to send".to_owned());
+    }
+    let (name, count) = (fleet.names()[device].clone(), data.len());
+    let at = inject(fleet, StimulusKind::Device(name, Action::Send { port: port.clone(), data }))?;
+    Ok(format!("{count} bytes to {port} at {at} s\n"))
+}
+
+fn unescape(text: &str) -> Result<Vec<u8>, String> {
+    let mut out = Vec::new();
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte != b'\\' {
+            out.push(byte);
+            continue;
+        }
+        out.push(match bytes.next() {
+            Some(b'n') => b'\n',
+            Some(b'r') => b'\r',
+            Some(b't') => b'\t',
+            Some(b'\\') => b'\\',
+            Some(b'x') => {
+                let digits = [bytes.next().unwrap_or(0), bytes.next().unwrap_or(0)];
+                crate::text::number(&digits).ok_or("\\x takes two hexadecimal digits")? as u8
+            }
+            _ => return Err("only \\n \\r \\t \\\\ \\xNN are escapes".to_owned()),
+        });
+    }
+    Ok(out)
+}
+
+fn set(fleet: &mut Fleet, device: usize, place: &str, first: &str, command: &str) -> Result<String, String> {
+    use consort_core::component::Value;
+    let (component, channel) =
+        place.split_once('.').ok_or_else(|| format!("`{place}` is not COMPONENT.CHANNEL"))?;
+    let value = match first {
+        "true" | "on" => Value::Bool(true),
+        "false" | "off" => Value::Bool(false),
+        text => match text.parse::<f64>() {
+            Ok(number) if number.is_finite() => Value::Number(number),
+            _ => Value::Text(rest_after(command, 2).to_owned()),
+        },
+    };
+    let action = Action::Set { component: component.to_owned(), channel: channel.to_owned(), value };
+    let name = fleet.names()[device].clone();
+    inject(fleet, StimulusKind::Device(name, action)).map(|at| format!("{place} at {at} s\n"))
+}
+
+fn links(fleet: &Fleet) -> String {
+    let mut out = String::new();
+    for (name, ends) in fleet.links() {
+        let ends: Vec<String> = ends
+            .iter()
+            .map(|end| {
+                let port = &fleet.ports(end.device)[usize::from(end.port)];
+                format!("{}.{}", fleet.names()[end.device], port.name)
+            })
+            .collect();
+        let _ = writeln!(out, "{name}: {}", ends.join(", "));
+    }
+    if out.is_empty() { "the fleet has no links\n".to_owned() } else { out }
+}
+
+fn link(fleet: &mut Fleet, name: &str, fault: &[&str]) -> Result<String, String> {
+    let time = |text: &str| text.parse::<Time>().map_err(|error| error.to_string());
+    let (fault, lasting) = match fault {
+        ["cut", lasting @ ..] => (Fault::Cut, lasting),
+        ["loss", share, lasting @ ..] => {
+            let share = share.parse().ok().filter(|share| *share <= 1_000_000);
+            (Fault::Loss(share.ok_or("the loss is a number of a million")?), lasting)
+        }
+        ["delay", span, lasting @ ..] => (Fault::Delay(time(span)?), lasting),
+        _ => return Err("faults are: cut, loss PER-MILLION, delay TIME".to_owned()),
+    };
+    let after = fleet.now();
+    let before = match lasting {
+        [] => Time::MAX,
+        [lasting] => after + time(lasting)?,
+        _ => return Err("one time at most says how long it lasts".to_owned()),
+    };
+    let rule = Rule { after, before, from: None, to: None, fault };
+    let at = inject(fleet, StimulusKind::Link(name.to_owned(), rule))?;
+    Ok(format!("{name}: {fault:?} from {at} s until {before} s\n"))
+}
+
+fn snapshots(room: &Room<'_>) -> String {
+    if room.snapshots.is_empty() {
+        return "no snapshot is kept\n".to_owned();
+    }
+    room.snapshots.iter().map(|(name, bytes)| format!("{name}: {} KiB\n", bytes.len() / 1024)).collect()
+}
+
+fn snapshot(what: &str, name: &str, fleet: &mut Fleet, room: &mut Room<'_>) -> Result<String, String> {
+    match what {
+        "save" if room.snapshots.len() >= MAX_SNAPSHOTS && !room.snapshots.contains_key(name) => {
+            Err("no more snapshots can be kept: drop some".to_owned())
+        }
+        "save" => {
+            let saved = fleet.save().map_err(|error| match error {
+                FleetError::MidWindow => format!("{error} (monitor run-for 0s)"),
+                error => error.to_string(),
+            })?;
+            room.snapshots.insert(name.to_owned(), saved);
+            Ok(format!("kept as {name}: {} s\n", fleet.now()))
+        }
+        "restore" => {
+            let saved = room.snapshots.get(name).ok_or_else(|| format!("there is no snapshot `{name}`"))?;
+            fleet.restore(saved).map_err(|error| error.to_string())?;
+            let now = fleet.now();
+            Ok(format!("the fleet is at {now} s again; then: maintenance flush register-cache\n"))
+        }
+        "drop" => match room.snapshots.remove(name) {
+            Some(_) => Ok(String::new()),
+            None => Err(format!("there is no snapshot `{name}`")),
+        },
+        _ => Err("snapshot save, restore or drop".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_keeps_its_spaces_and_loses_its_escapes() {
+        assert_eq!(rest_after("uart send  a  b ", 2), " a  b ");
+        assert_eq!(unescape(r"a b\n\x41\\").unwrap(), b"a b\nA\\");
+        for bad in ["\\", "\\q", "\\x4", "\\xg0"] {
+            assert!(unescape(bad).is_err(), "{bad}");
+        }
+    }
+}

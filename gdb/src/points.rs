@@ -1,0 +1,151 @@
+//! A debugger's breakpoints and watchpoints on its device.
+
+use std::collections::BTreeSet;
+
+use consort_core::Addr;
+use consort_core::cpu::{WatchKind, Watchpoint};
+use consort_core::device::Debug;
+
+/// What a debugger has set. Software and hardware breakpoints stop alike, but GDB tells them apart.
+#[derive(Debug, Default)]
+pub(crate) struct Points {
+    soft: BTreeSet<Addr>,
+    hard: BTreeSet<Addr>,
+    watched: Vec<Watchpoint>,
+    /// Where a reset device begins, while `monitor reset halt` waits for it.
+    entries: Vec<Addr>,
+    /// Whether the device does not know of the latest changes: GDB takes all points out at each stop and puts
+    /// them in again before it goes on, which need not cost a translation.
+    changed: bool,
+}
+
+/// How often a program sets points at all, so that a client that never stops setting them ends somewhere.
+const MAX_POINTS: usize = 100_000;
+
+impl Points {
+    /// Sets (`Z`) or removes (`z`) a point of GDB's kind `kind`. Both may be asked for twice.
+    pub(crate) fn change(&mut self, set: bool, kind: u8, addr: Addr, len: u64) -> Result<(), Refused> {
+        let watch = match kind {
+            b'0' | b'1' => {
+                let points = if kind == b'0' { &mut self.soft } else { &mut self.hard };
+                if set && points.len() >= MAX_POINTS {
+                    return Err(Refused::TooMany);
+                }
+                self.changed |= if set { points.insert(addr) } else { points.remove(&addr) };
+                return Ok(());
+            }
+            b'2' => WatchKind::Write,
+            b'3' => WatchKind::Read,
+            b'4' => WatchKind::Access,
+            _ => return Err(Refused::Unknown),
+        };
+        if len == 0 || addr.checked_add(len).is_none() {
+            return Err(Refused::Unknown);
+        }
+        let point = Watchpoint { addr, len, kind: watch };
+        let known = self.watched.iter().position(|known| *known == point);
+        match (set, known) {
+            (true, None) if self.watched.len() >= MAX_POINTS => return Err(Refused::TooMany),
+            (true, None) => self.watched.push(point),
+            (false, Some(at)) => drop(self.watched.remove(at)),
+            _ => return Ok(()),
+        }
+        self.changed = true;
+        Ok(())
+    }
+
+    /// Tells the device, when there is something new.
+    pub(crate) fn apply(&mut self, device: &mut dyn Debug) {
+        if std::mem::take(&mut self.changed) {
+            let all: Vec<Addr> = self.soft.union(&self.hard).chain(&self.entries).copied().collect();
+            device.set_breakpoints(&all);
+            device.set_watchpoints(&self.watched);
+        }
+    }
+
+    /// Removes all.
+    pub(crate) fn clear(&mut self) {
+        *self = Self { changed: true, ..Self::default() };
+    }
+
+    /// Replaces the places where `monitor reset halt` expects the device.
+    pub(crate) fn expect(&mut self, entries: Vec<Addr>) {
+        self.changed |= self.entries != entries;
+        self.entries = entries;
+    }
+
+    /// Whether something is new to the device.
+    pub(crate) fn is_changed(&self) -> bool {
+        self.changed
+    }
+
+    /// Whether there is a breakpoint at `pc`, and then whether it is one of hardware.
+    pub(crate) fn breakpoint_at(&self, pc: Addr) -> Option<bool> {
+        let hard = self.hard.contains(&pc);
+        (hard || self.soft.contains(&pc)).then_some(hard)
+    }
+
+    /// GDB's word for the watchpoint that an access of `kind` at `addr` met, and the address it was set at.
+    pub(crate) fn watched_at(&self, addr: Addr, kind: WatchKind) -> (&'static str, Addr) {
+        let covers = |point: &&Watchpoint| addr.wrapping_sub(point.addr) < point.len;
+        // An access may begin before the watched bytes and reach into them.
+        let near = |point: &&Watchpoint| point.addr.wrapping_sub(addr) < 16;
+        let matches = |point: &&Watchpoint| point.kind == kind || point.kind == WatchKind::Access;
+        let found = self
+            .watched
+            .iter()
+            .filter(matches)
+            .find(covers)
+            .or_else(|| self.watched.iter().filter(matches).find(near));
+        let (kind, at) =
+            found.map_or((kind, addr), |point| (point.kind, if covers(&point) { addr } else { point.addr }));
+        let word = match kind {
+            WatchKind::Write => "watch",
+            WatchKind::Read => "rwatch",
+            WatchKind::Access => "awatch",
+        };
+        (word, at)
+    }
+}
+
+/// Why a point cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// No such kind.
+    Unknown,
+    /// Nobody needs so many.
+    TooMany,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn setting_twice_is_setting_once() {
+        let mut points = Points::default();
+        for _ in 0..2 {
+            points.change(true, b'1', 0x10, 2).unwrap();
+            points.change(true, b'2', 0x2000_0000, 4).unwrap();
+        }
+        assert_eq!(points.breakpoint_at(0x10), Some(true));
+        points.change(true, b'0', 0x20, 2).unwrap();
+        assert_eq!(points.breakpoint_at(0x20), Some(false));
+        points.change(false, b'1', 0x10, 2).unwrap();
+        points.change(false, b'2', 0x2000_0000, 4).unwrap();
+        assert_eq!(points.breakpoint_at(0x10), None);
+        assert!(points.watched.is_empty());
+    }
+
+    #[test]
+    fn an_access_is_told_by_the_watchpoint_it_met() {
+        let mut points = Points::default();
+        points.change(true, b'4', 0x100, 4).unwrap();
+        points.change(true, b'2', 0x200, 4).unwrap();
+        assert_eq!(points.watched_at(0x102, WatchKind::Read), ("awatch", 0x102));
+        assert_eq!(points.watched_at(0x200, WatchKind::Write), ("watch", 0x200));
+        assert_eq!(points.watched_at(0x1FE, WatchKind::Write), ("watch", 0x200));
+        assert_eq!(points.change(true, b'5', 0, 1), Err(Refused::Unknown));
+        assert_eq!(points.change(true, b'2', u64::MAX, 2), Err(Refused::Unknown));
+    }
+}
