@@ -300,7 +300,8 @@ impl FleetFile {
         file.build(&document, folder, overrides)
     }
 
-    fn build(
+    /// Builds the fleet; `document` is the text it was read from, `folder` what its paths are relative to.
+    pub fn build(
         &self,
         document: &Document,
         folder: &Path,

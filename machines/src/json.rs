@@ -46,6 +46,8 @@ const MAX_BYTES: usize = 16 << 20;
 pub struct Document {
     file: String,
     text: String,
+    /// Where `value` stands in the text: a JSON pointer, empty for the whole.
+    base: String,
     /// The document as plain data.
     pub value: Value,
 }
@@ -78,7 +80,14 @@ impl Document {
             let (line, column) = position(text, offset);
             JsonError { line, column, ..whole(message) }
         })?;
-        Ok(Self { file: file.to_owned(), text: text.to_owned(), value })
+        Ok(Self { file: file.to_owned(), text: text.to_owned(), base: String::new(), value })
+    }
+
+    /// The value at `pointer` as a document of its own, whose errors still name their place in the whole text.
+    pub fn part(&self, pointer: &str) -> Option<Self> {
+        let value = self.value.pointer(pointer)?.clone();
+        let base = format!("{}{pointer}", self.base);
+        Some(Self { file: self.file.clone(), text: self.text.clone(), base, value })
     }
 
     /// Reads the document as a `T`.
@@ -96,7 +105,9 @@ impl Document {
                     Segment::Map { key } => {
                         format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
                     }
-                    Segment::Enum { .. } | Segment::Unknown => pointer,
+                    // The variant's name is a key of the text: `{"wait": {...}}`.
+                    Segment::Enum { variant } => format!("{pointer}/{variant}"),
+                    Segment::Unknown => pointer,
                 }
             });
             self.error(&pointer, error.into_inner().to_string())
@@ -105,6 +116,7 @@ impl Document {
 
     /// An error about the value at `pointer`, or about its nearest ancestor that stands in the text.
     pub fn error(&self, pointer: &str, message: impl Into<String>) -> JsonError {
+        let pointer = format!("{}{pointer}", self.base);
         let ast = parse_to_ast(&self.text, &CollectOptions::default(), &options()).ok();
         let offset = ast.as_ref().and_then(|ast| ast.value.as_ref()).map_or(0, |root| {
             let mut at = root;
@@ -117,13 +129,7 @@ impl Document {
             at.range().start
         });
         let (line, column) = position(&self.text, offset);
-        JsonError {
-            file: self.file.clone(),
-            line,
-            column,
-            pointer: pointer.to_owned(),
-            message: message.into(),
-        }
+        JsonError { file: self.file.clone(), line, column, pointer, message: message.into() }
     }
 }
 

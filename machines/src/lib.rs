@@ -7,6 +7,7 @@
 //! | [`json`] | JSON with comments, and errors that name the place |
 //! | [`loader`] | ELF, Intel HEX, UF2 and raw binaries |
 //! | [`machine`] | a processor with its memory and components, as a device of a fleet |
+//! | [`scenario`] | scenario files: what is done to a fleet and expected of it, and the judge |
 
 pub mod board;
 mod cores;
@@ -14,6 +15,7 @@ pub mod fleet_file;
 pub mod json;
 pub mod loader;
 pub mod machine;
+pub mod scenario;
 
 pub use machine::Machine;
 
