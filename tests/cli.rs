@@ -279,9 +279,13 @@ fn mistakes_in_fleet_files_are_named() {
     mistake("port.json", &|f| f["links"]["home"]["joins"][0] = json!("hub.uart0"), &["hub", "ethernet"]);
     mistake("twice.json", &|f| f["links"]["home"]["joins"][0] = json!("watch"), &["watch"]);
     mistake("time.json", &|f| f["links"]["home"]["latency"] = json!("5"), &["latency", "250ms"]);
-    mistake("mac.json", &|f| f["devices"]["hub"]["config"]["ethernet"]["mac"] = json!("x"), &["mac"]);
     mistake("kind.json", &|f| f["links"]["home"]["kind"] = json!("string"), &["string"]);
     mistake("stimulus.json", &|f| f["stimuli"][0]["device"] = json!("clock"), &["clock"]);
+
+    // A model refuses its settings: the message names device, component and reason.
+    let mut wrong = fleet();
+    wrong["devices"]["hub"]["config"]["ethernet"]["mac"] = json!("x");
+    refused(&["check", &write(&dir, "mac.json", wrong.to_string())], &["hub", "ethernet", "MAC address"]);
 
     let text = fleet().to_string();
     let twice = text.replace("\"sensor-2\":", "\"sensor-1\":");
@@ -301,7 +305,7 @@ fn mistakes_in_board_files_are_named() {
         "processor": { "core": "cortex-m3", "clock": 48_000_000, "interrupts": 32 },
         "memory": {
             "flash": { "at": 0, "size": "256K", "kind": "rom" },
-            "ram": { "at": "0x2000_0000", "size": "4M" },
+            "ram": { "at": "0x2000_0000", "size": "64K" },
         },
         "peripherals": {
             "uart0": { "kind": "arm-cmsdk-uart", "at": "0x4000_4000", "config": { "clock": 48_000_000 },
@@ -311,9 +315,9 @@ fn mistakes_in_board_files_are_named() {
     let file = write(&dir, "good.json", board.to_string());
     let output = consort(&["check", &file]);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
-    let image = firmware("test-systick");
-    let output = consort(&["boot", &file, &image, "--until", "DONE", "--for", "5s"]);
-    assert_eq!(code(&output), 0, "a board of one file runs: {}", stderr(&output));
+    let image = write(&dir, "exit-9.bin", exits_with(9)) + "@0";
+    let output = consort(&["boot", &file, &image]);
+    assert!(stderr(&output).contains("exit code 9"), "a board of one file runs: {}", stderr(&output));
 
     let mistake = |name: &str, change: &dyn Fn(&mut Value), words: &[&str]| {
         let mut board = board.clone();
@@ -332,7 +336,11 @@ fn mistakes_in_board_files_are_named() {
     mistake("clock.json", &|b| at(b, "/processor/clock", json!(0)), &["clock"]);
     mistake("irq.json", &|b| at(b, &format!("{uart}/irq/rx"), json!(99)), &["99"]);
     mistake("line.json", &|b| at(b, &format!("{uart}/irq"), json!({ "rxx": 1 })), &["rxx"]);
-    mistake("config.json", &|b| at(b, &format!("{uart}/config/clock"), json!("fast")), &["clock"]);
+    mistake(
+        "config.json",
+        &|b| at(b, &format!("{uart}/config/clock"), json!("fast")),
+        &["arm-cmsdk-uart", "fast"],
+    );
     mistake("chip.json", &|b| b["chip"] = json!("mps3"), &["mps3", "mps2"]);
 }
 
