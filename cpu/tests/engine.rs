@@ -562,3 +562,23 @@ fn multiple_and_dual_accesses_are_always_aligned() {
         }
     }
 }
+
+#[test]
+fn a_breakpoint_is_passed_even_when_its_instruction_starts_again() {
+    // 1: ldr r1, [r5]; strh r3, [r4]; adds r0, #1; b 1b, where the store rewrites the instruction after it.
+    let mut engine = engine(Isa::CortexM3, &[]);
+    load(&mut engine, RAM + 0x100, &[0x6829, 0x8023, 0x3001, 0xe7fb]);
+    engine.set_reg(Reg::PC, RAM + 0x100);
+    engine.set_reg(Reg::r(3), 0x3001);
+    engine.set_reg(Reg::r(4), RAM + 0x104);
+    engine.set_reg(Reg::r(5), DEVICE.into());
+    engine.add_breakpoint(RAM + 0x100);
+    engine.add_breakpoint(RAM + 0x102);
+    let mut executed = Vec::new();
+    for _ in 0..5 {
+        let exit = engine.run(&mut Log::default(), 1000);
+        assert_eq!(exit.stop, Stop::Breakpoint);
+        executed.push(exit.executed);
+    }
+    assert_eq!(executed, [0, 1, 3, 1, 3]);
+}

@@ -195,3 +195,30 @@ fn aarch64_takes_its_exceptions_and_interrupts_and_counts_them() {
     assert_eq!(engine.reg(Reg::system(3, 0, 6, 0, 0)), 0x100_0000);
     assert_eq!(engine.reg(Reg::system(3, 0, 5, 2, 0)) >> 26, 0x25);
 }
+
+#[test]
+fn the_a_profile_takes_its_exceptions_too() {
+    // At 0x100: add r1, r1, #1; svc #0; ldr r4, [r5]; cpsie i; wfi
+    let mut engine = engine(Isa::CortexA15, 0, &[]);
+    let place = |engine: &mut Engine, at: u64, code: &[u32]| {
+        let bytes: Vec<u8> = code.iter().flat_map(|word| word.to_le_bytes()).collect();
+        engine.write_memory(at, &bytes).unwrap();
+    };
+    place(&mut engine, 0x100, &[0xe281_1001, 0xef00_0000, 0xe595_4000, 0xf108_0080, 0xe320_f003]);
+    // SVC: b 0x40: add r2, r2, #1; movs pc, lr. IRQ: b 0x60: add r3, r3, #1; b .
+    place(&mut engine, 0x8, &[0xea00_000c]);
+    place(&mut engine, 0x40, &[0xe282_2001, 0xe1b0_f00e]);
+    place(&mut engine, 0x18, &[0xea00_0010]);
+    place(&mut engine, 0x60, &[0xe283_3001, 0xeaff_fffe]);
+    engine.set_reg(Reg::PC, 0x100);
+    engine.set_reg(Reg::r(5), 0x1000_0000);
+    let mut machine = Machine { raise: Some(1), ..Machine::default() };
+    // add, svc, b, add, movs, ldr, cpsie, then the interrupt: b, add.
+    let exit = engine.run(&mut machine, 9);
+    assert_eq!((exit.stop, exit.executed), (Stop::Budget, 9));
+    assert_eq!(machine.reads, [(5, 0x1000_0000)]);
+    let registers = [1, 2, 3, 4, 15].map(|n| engine.reg(Reg::r(n)));
+    assert_eq!(registers, [1, 1, 1, 0x1234_5678, 0x64]);
+    assert_eq!(engine.reg(Reg::LR), 0x114);
+    assert_eq!(engine.reg(Reg::XPSR) & 0x1f, 0x12);
+}

@@ -235,11 +235,13 @@ fn run(isa: Isa, code: &[u16], cuts: &Cuts) -> Outcome {
         core.watch_unmask(cuts.watch_unmask);
     };
     prepare(&mut core);
-    let mut cut = 0;
+    let (mut cut, mut idle) = (0, 0);
     while device.base < TOTAL {
         let budget = budgets.next().unwrap_or(TOTAL).min(TOTAL - device.base);
         let exit = core.run(&mut device, budget);
         assert!(exit.executed <= budget);
+        idle = if exit.executed == 0 { idle + 1 } else { 0 };
+        assert!(idle < 3, "no progress at {:#x}: {exit:?}", core.reg(Reg::PC));
         device.base += exit.executed;
         match exit.stop {
             Stop::Budget => assert_eq!(exit.executed, budget),

@@ -557,7 +557,7 @@ static void consort_arm_open(struct uc_struct *uc, uint32_t mpu_regions)
 
     uc->consort->left = &cpu_neg(uc->cpu)->consort_left;
     uc->consort->deliver = !arm_feature(env, ARM_FEATURE_M);
-    if (arm_feature(env, ARM_FEATURE_AARCH64)) {
+    if (uc->consort->deliver) {
         /* A machine without secure firmware and hypervisor starts at EL1. */
         env->features &= ~(1ull << ARM_FEATURE_EL3 | 1ull << ARM_FEATURE_EL2);
     }

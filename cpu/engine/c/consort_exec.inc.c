@@ -149,8 +149,10 @@ void consort_target_run(struct uc_struct *uc)
             TranslationBlock *tb;
             uintptr_t ret;
 
+            /* Until that instruction is complete: it may start again, to end its block or to modify it. */
             if (unlikely(cs->pass_breakpoint)) {
-                cflags |= CF_CONSORT_PASS;
+                cs->pass_breakpoint = cs->granted == (uint64_t)*cs->left;
+                cflags |= cs->pass_breakpoint ? CF_CONSORT_PASS : 0;
                 last = NULL;
             }
             if (unlikely(cs->one_instruction)) {
@@ -163,7 +165,6 @@ void consort_target_run(struct uc_struct *uc)
                 last = NULL;
             }
             cs->one_instruction = false;
-            cs->pass_breakpoint = false;
             /* A jump to a block that spans two pages, or that is used once, cannot be made direct. */
             if (last && tb->page_addr[1] == -1 && !(tb_cflags(tb) & CF_NOCACHE) &&
                 !(tb_cflags(last) & CF_NOCACHE)) {
