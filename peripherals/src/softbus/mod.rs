@@ -1,6 +1,20 @@
 //! The soft bus (DSoftBus): its messages, its stack in virtual time, and what speaks it without firmware.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`codec`] | messages as bytes |
+//! | [`net`] | Ethernet, ARP, IPv4, UDP, TCP as savable state |
+//! | [`node`] | discovery, authentication and sessions of one device |
+//! | [`ScriptedPhone`] | a member of the fleet without firmware |
 
 pub mod codec;
+mod config;
 mod error;
+pub mod net;
+pub mod node;
+mod phone;
 
+pub use config::{Capability, DeviceType, Key, Mac, NodeConfig, Role, Trusted};
 pub use error::ApiError;
+pub use node::Node;
+pub use phone::{Line, PhoneConfig, PhoneError, ScriptedPhone, Seek, SessionPlan};
