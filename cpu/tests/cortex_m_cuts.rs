@@ -164,14 +164,22 @@ fn the_programs_are_worth_running() {
         let whole = straight(Model::M3, &image(seed, 8, 40, flavour(Model::M3)));
         for (_, event) in whole.notes {
             match event {
-                CoreEvent::Entry { number, .. } => *counts.entry(number).or_insert(0) += 1,
+                CoreEvent::Entry { number, .. } => *counts.entry(number).or_insert(0u32) += 1,
                 CoreEvent::Sleep => sleeps += 1,
                 _ => {}
             }
         }
     }
-    for number in [3, 5, 6, 11, 14, 15, 16, 19, 20, 36, 40] {
-        assert!(counts.get(&number).is_some_and(|n| *n > 1), "exception {number}: {counts:?}");
-    }
+    let at_least = |numbers: std::ops::RangeInclusive<u16>, least: u32| {
+        let taken: u32 = numbers.clone().filter_map(|n| counts.get(&n)).sum();
+        assert!(taken >= least, "exceptions {numbers:?}: {counts:?}");
+    };
+    at_least(3..=3, 2);
+    at_least(4..=6, 5);
+    at_least(11..=11, 5);
+    at_least(14..=14, 5);
+    at_least(15..=15, 10);
+    at_least(16..=23, 20);
+    at_least(36..=47, 20);
     assert!(sleeps > 5, "{sleeps}");
 }

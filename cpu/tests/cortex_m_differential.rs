@@ -61,7 +61,7 @@ fn here(model: Model, name: &str, image: &Image) -> (Vec<u8>, Vec<(u64, CoreEven
 fn compare(model: Model, machine: &str, flavour: Flavour, seeds: std::ops::Range<u64>) {
     const BODIES: usize = 60;
     for seed in seeds {
-        let name = format!("{machine}-{seed}");
+        let name = format!("{machine}-{}{seed}", if flavour.faults { "faults-" } else { "" });
         let image = image(seed, BODIES, 40, flavour);
         let Some(theirs) = on_qemu(machine, &name, &image) else {
             eprintln_skip();

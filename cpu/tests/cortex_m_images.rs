@@ -54,7 +54,7 @@ macro_rules! images {
 images! {
     bfhfnmign: "test-bfhfnmign" on M3, M4F;
     bit_band: "test-bitband" on M3, M4F;
-    dwt: "test-dwt" on M3, M4F;
+    dwt: "test-dwt" on M3;
     exceptions: "test-exceptions" on M3, M4F, M7;
     faults: "test-faults" on M3, M4F;
     fpu: "test-fpu" on M4F;

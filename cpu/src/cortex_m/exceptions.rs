@@ -119,7 +119,7 @@ impl System {
 
     /// Takes the pending exception of the highest priority, if it may preempt; tells whether.
     pub(super) fn take(&mut self, hart: &mut dyn Hart) -> Result<bool, Lockup> {
-        if self.nvic.takeable(hart.masks()).is_none() {
+        if !self.nvic.has_candidate() || self.nvic.takeable(hart.masks()).is_none() {
             return Ok(false);
         }
         let return_address = match self.rest {

@@ -202,7 +202,9 @@ impl Port<'_> {
 
     /// After something that may have made an exception takeable, in the middle of the engine's run.
     fn reconsider(&mut self, cx: &mut Access<'_>) {
-        if self.system.reset_request.is_some() || self.system.nvic.takeable(cx.masks()).is_some() {
+        let nvic = &self.system.nvic;
+        let takeable = nvic.has_candidate() && nvic.takeable(cx.masks()).is_some();
+        if takeable || self.system.reset_request.is_some() {
             cx.stop_after();
             return;
         }

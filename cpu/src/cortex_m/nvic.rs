@@ -208,6 +208,11 @@ impl Nvic {
         self.mask_priority(masks).min(self.running)
     }
 
+    /// Whether anything is pending and enabled: the quick answer before the masks are asked for.
+    pub(super) fn has_candidate(&self) -> bool {
+        !self.pending.and(self.enabled).is_empty()
+    }
+
     /// The pending and enabled exception of the highest priority.
     pub(super) fn highest_pending(&self) -> Option<u16> {
         let candidates = self.pending.and(self.enabled);
