@@ -274,7 +274,8 @@ static void consort_a_write(struct uc_struct *uc, uint32_t reg, uint64_t value)
 
     switch (reg) {
     case CONSORT_REG_XPSR:
-        if (!is_a64(env)) {
+        /* QEMU aborts on a mode that does not exist; without EL2 and EL3 neither do Hyp and Monitor. */
+        if (!is_a64(env) && (1u << (value & 0x1f)) & 0x888f0000 && value & 0x10) {
             cpsr_write(env, value, 0xffffffff, CPSRWriteRaw);
         }
         return;
