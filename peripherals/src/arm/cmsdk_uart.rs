@@ -73,8 +73,9 @@ static REGISTERS: &[Register] = &block::join::<5, 12, 17>(
 pub struct Config {
     /// PCLK, in Hz.
     clock: Clock,
-    /// Bytes that arrive while the receiver is off or its buffer is full are lost, as on a bare wire.
-    /// Otherwise they wait for the guest to read, so that nothing typed is lost.
+    /// Overruns lose bytes both ways, as on the bare hardware. Otherwise bytes that arrive wait for the
+    /// guest to read, and a byte written to a full buffer hurries the ones before it onto the wire, so that
+    /// nothing typed or printed is lost; much firmware that was only ever run on emulators needs that.
     #[serde(default)]
     lossy: bool,
 }
@@ -84,7 +85,7 @@ pub struct Config {
 /// A byte leaves the port when its stop bit ends. Bytes that arrive come at the line's rate, one per
 /// character time however many the frame holds. Unless the board says `lossy`, each also waits until the
 /// receiver is on, the buffer is free and one character time has passed since the guest read it; so text
-/// typed on the host arrives whole, and the overrun bit stays clear.
+/// typed on the host arrives whole, and the overrun bits stay clear.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CmsdkUart {
     clock: Clock,
@@ -230,7 +231,12 @@ impl Words for CmsdkUart {
         match offset {
             DATA => {
                 if self.tx_buffer.is_some() {
-                    self.overruns |= TX_OVERRUN;
+                    if self.lossy {
+                        self.overruns |= TX_OVERRUN;
+                    } else if let Some((byte, _)) = self.tx_shift.take() {
+                        cx.send([byte]);
+                        self.load_shift(self.clock.cycles_by(cx.now()), cx);
+                    }
                 }
                 self.tx_buffer = Some(value as u8);
             }
@@ -361,8 +367,20 @@ mod tests {
     }
 
     #[test]
-    fn a_write_to_a_full_buffer_replaces_it_and_overruns() {
+    fn a_patient_line_loses_nothing_that_is_printed() {
         let mut rig = rig(false);
+        rig.write(CTRL, CTRL_TX_ENABLE);
+        for byte in *b"hello" {
+            rig.write(DATA, byte.into());
+        }
+        assert_eq!(rig.read(STATE), TX);
+        rig.run_until(after(3 * 2_170));
+        assert_eq!(sent(&rig), b"hello");
+    }
+
+    #[test]
+    fn a_write_to_a_full_buffer_replaces_it_and_overruns() {
+        let mut rig = rig(true);
         rig.write(CTRL, CTRL_TX_ENABLE | 1 << 4);
         for byte in [1, 2, 3] {
             rig.write(DATA, byte);
