@@ -1,0 +1,169 @@
+//! Devices and links; packets fly along the links in virtual time.
+
+use consort_core::Time;
+use consort_core::control::Command;
+use consort_core::device::{Action, Activity};
+use consort_core::fleet::StimulusKind;
+use consort_core::link::{Fault, Rule};
+use egui::{Align2, FontId, Pos2, Rect, Sense, Stroke, Ui, Vec2, WidgetInfo, pos2, vec2};
+
+use crate::model::Model;
+use crate::theme;
+
+/// A packet is shown at least this long, or nobody could see one.
+const SHOWN: Time = Time::from_ms(250);
+const RADIUS: f32 = 16.0;
+
+/// Where the `index`th of `count` stands when nobody moved it: on an ellipse.
+fn place(index: usize, count: usize) -> Pos2 {
+    let angle = std::f32::consts::TAU * (index as f32 / count.max(1) as f32 - 0.25);
+    pos2(0.5 + 0.36 * angle.cos(), 0.5 + 0.36 * angle.sin())
+}
+
+fn on(rect: Rect, place: Pos2) -> Pos2 {
+    rect.min + vec2(place.x * rect.width(), place.y * rect.height())
+}
+
+/// Draws it.
+pub fn ui(ui: &mut Ui, model: &mut Model) {
+    let (rect, _) = ui.allocate_exact_size(ui.available_size().max(Vec2::splat(120.0)), Sense::hover());
+    let painter = ui.painter_at(rect);
+    let count = model.fleet.devices.len();
+    let places: Vec<Pos2> = (0..count)
+        .map(|index| {
+            let own = model.places.get(&model.fleet.devices[index].name).copied();
+            on(rect, own.unwrap_or_else(|| place(index, count)))
+        })
+        .collect();
+    let links = model.fleet.links.clone();
+    let hubs: Vec<Pos2> = (0..links.len()).map(|index| hub(rect, &places, model, index)).collect();
+    for (link, hub) in links.iter().zip(&hubs) {
+        for end in &link.joins {
+            if let Some(index) = model.index(&end.device) {
+                painter.line_segment([places[index], *hub], Stroke::new(1.0, theme::LINE));
+            }
+        }
+    }
+    packets(&painter, model, &places, &hubs);
+    for (index, (link, hub)) in links.iter().zip(&hubs).enumerate() {
+        let area = Rect::from_center_size(*hub, Vec2::splat(RADIUS * 1.3));
+        painter.rect(area, 3.0, theme::RAISED, Stroke::new(1.5, theme::QUIET), egui::StrokeKind::Inside);
+        let below = *hub + vec2(0.0, RADIUS);
+        painter.text(below, Align2::CENTER_TOP, &link.name, FontId::proportional(12.0), theme::QUIET);
+        let response = ui.interact(area, ui.scope_id().with(("link", index)), Sense::click());
+        response.widget_info(|| WidgetInfo::labeled(egui::Role::Button, true, format!("link {}", link.name)));
+        response.context_menu(|ui| faults(ui, model, &link.name, None));
+    }
+    for index in 0..count {
+        device(ui, &painter, model, rect, index, places[index]);
+    }
+}
+
+/// Where a link's switch stands: in the middle of what it joins.
+fn hub(rect: Rect, places: &[Pos2], model: &Model, link: usize) -> Pos2 {
+    let joined = model.fleet.links[link].joins.iter().filter_map(|end| model.index(&end.device));
+    let (sum, count) = joined.fold((Vec2::ZERO, 0.0), |(sum, count), index| (sum + places[index].to_vec2(), count + 1.0));
+    if count == 0.0 { rect.center() } else { (sum / count).to_pos2() + vec2(0.0, 40.0 * link as f32) }
+}
+
+fn packets(painter: &egui::Painter, model: &Model, places: &[Pos2], hubs: &[Pos2]) {
+    let now = model.status.now;
+    // Old packets have all arrived: the newest few hundred are enough.
+    for packet in model.packets.iter().rev().take(400) {
+        let frame = &packet.frame;
+        let Some(hub) = model.fleet.links.iter().position(|link| link.name == frame.link) else { continue };
+        let Some(from) = model.index(&frame.from) else { continue };
+        for arrival in &frame.to {
+            let Some(to) = arrival.device.as_deref().and_then(|name| model.index(name)) else { continue };
+            let span = arrival.at.map_or(Time::ZERO, |at| at - frame.at).max(SHOWN);
+            let part = now.since(frame.at).as_secs_f64() / span.as_secs_f64();
+            if now < frame.at || part > 1.0 {
+                continue;
+            }
+            let lost = arrival.at.is_none();
+            // A lost packet stops at the switch.
+            let part = if lost { (part as f32).min(0.5) } else { part as f32 };
+            let at = if part < 0.5 {
+                places[from].lerp(hubs[hub], part * 2.0)
+            } else {
+                hubs[hub].lerp(places[to], part * 2.0 - 1.0)
+            };
+            let colour = if lost { theme::BAD } else { theme::ACCENT };
+            if !lost {
+                painter.line_segment([hubs[hub], places[to]], Stroke::new(1.5, colour.gamma_multiply(0.35)));
+            }
+            painter.line_segment([places[from], hubs[hub]], Stroke::new(1.5, colour.gamma_multiply(0.35)));
+            painter.circle_filled(at, 6.0, colour.gamma_multiply(0.3));
+            painter.circle_filled(at, 3.5, colour);
+        }
+    }
+}
+
+fn device(ui: &mut Ui, painter: &egui::Painter, model: &mut Model, rect: Rect, index: usize, at: Pos2) {
+    let name = model.fleet.devices[index].name.clone();
+    let activity = model.status.devices.get(index).map_or(Activity::Off, |device| device.activity);
+    let area = Rect::from_center_size(at, Vec2::splat(RADIUS * 2.4));
+    let response = ui.interact(area, ui.scope_id().with(("device", index)), Sense::click_and_drag());
+    response.widget_info(|| {
+        WidgetInfo::selected(egui::Role::Button, true, model.selected == index, format!("device {name}"))
+    });
+    if response.clicked() {
+        model.select(index);
+    }
+    if response.dragged() && rect.width() > 0.0 && rect.height() > 0.0 {
+        let moved = at + response.drag_delta() - rect.min;
+        let place = pos2(moved.x / rect.width(), moved.y / rect.height());
+        model.places.insert(name.clone(), place.clamp(pos2(0.05, 0.05), pos2(0.95, 0.95)));
+    }
+    let colour = theme::device(index);
+    painter.circle_filled(at, RADIUS, theme::GROUND);
+    painter.circle_filled(at, RADIUS, colour.gamma_multiply(0.15));
+    painter.circle_filled(at, 5.0, theme::activity(activity));
+    let width = if model.selected == index { 3.0 } else { 1.5 };
+    painter.circle_stroke(at, RADIUS, Stroke::new(width, colour));
+    let below = at + vec2(0.0, RADIUS + 3.0);
+    painter.text(below, Align2::CENTER_TOP, &name, FontId::proportional(13.0), theme::TEXT);
+    let board = &model.fleet.devices[index].board;
+    painter.text(below + vec2(0.0, 15.0), Align2::CENTER_TOP, board, FontId::proportional(11.0), theme::QUIET);
+    response.on_hover_text(format!("{activity:?}")).context_menu(|ui| {
+        ui.label(&name);
+        for (label, action) in
+            [("Reset", Action::Reset), ("Power off", Action::PowerOff), ("Power on", Action::PowerOn)]
+        {
+            if ui.button(label).clicked() {
+                model.act(&name, action);
+                ui.close();
+            }
+        }
+        let links = model.fleet.links.clone();
+        for link in &links {
+            if let Some(end) = link.joins.iter().position(|end| end.device == name) {
+                ui.menu_button(format!("Disturb {}", link.name), |ui| faults(ui, model, &link.name, Some(end)));
+            }
+        }
+    });
+}
+
+/// Offers faults of a link, of one of its ends or of all.
+fn faults(ui: &mut Ui, model: &mut Model, link: &str, end: Option<usize>) {
+    let second = model.status.now + Time::from_secs(1);
+    for (label, fault, before) in [
+        ("Cut for 1 s", Fault::Cut, second),
+        ("Cut for good", Fault::Cut, Time::MAX),
+        ("Lose 10 % for 10 s", Fault::Loss(100_000), second + Time::from_secs(9)),
+        ("Delay by 20 ms for 10 s", Fault::Delay(Time::from_ms(20)), second + Time::from_secs(9)),
+    ] {
+        if !ui.button(label).clicked() {
+            continue;
+        }
+        let ways = match end {
+            None => vec![(None, None)],
+            Some(end) => vec![(Some(end), None), (None, Some(end))],
+        };
+        for (from, to) in ways {
+            let rule = Rule { after: Time::ZERO, before, from, to, fault };
+            model.ask(Command::Stimulus { at: None, what: StimulusKind::Link(link.to_owned(), rule) });
+        }
+        ui.close();
+    }
+}

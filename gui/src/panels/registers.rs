@@ -1,0 +1,96 @@
+//! The selected device's registers; what the last step changed is marked.
+
+use consort_core::cpu::Role;
+use egui::{Grid, RichText, ScrollArea, Ui};
+
+use super::mono;
+use crate::model::Model;
+use crate::theme;
+
+/// Draws it.
+pub fn ui(ui: &mut Ui, model: &mut Model) {
+    let Some(state) = &model.device else {
+        ui.label("Nothing is known of this device yet.");
+        return;
+    };
+    let info = model.fleet.devices.get(model.selected);
+    ui.horizontal_wrapped(|ui| {
+        ui.label(RichText::new(&state.device).strong());
+        if let Some(info) = info {
+            let core = info.core.as_deref().unwrap_or("no processor");
+            ui.colored_label(theme::QUIET, format!("{} {core}", info.board));
+        }
+        ui.colored_label(theme::activity(state.activity), format!("{:?}", state.activity));
+    });
+    ui.horizontal_wrapped(|ui| {
+        ui.label(mono(format!("{:#010x}", state.pc), theme::ACCENT));
+        ui.label(mono(state.symbol.as_deref().unwrap_or("?"), theme::ACCENT));
+    });
+    ScrollArea::both().auto_shrink(false).show(ui, |ui| {
+        for (title, float) in [("", false), ("Floating point", true)] {
+            let wanted = state.registers.iter().filter(|register| (register.role == Role::Float) == float);
+            let wanted: Vec<_> = wanted.collect();
+            if float && !wanted.is_empty() {
+                ui.colored_label(theme::QUIET, title);
+            }
+            Grid::new(("registers", float)).num_columns(4).spacing([12.0, 2.0]).show(ui, |ui| {
+                let rows = wanted.len().div_ceil(2);
+                for row in 0..rows {
+                    for register in [wanted.get(row), wanted.get(row + rows)].into_iter().flatten() {
+                        let changed = model.changed.contains(&register.name);
+                        let colour = match register.role {
+                            _ if changed => theme::CHANGED,
+                            Role::ProgramCounter | Role::StackPointer | Role::ReturnAddress => theme::ACCENT,
+                            _ => theme::TEXT,
+                        };
+                        ui.label(mono(&register.name, theme::QUIET));
+                        let value = ui.label(mono(&register.value, colour));
+                        if changed {
+                            value.on_hover_text("changed");
+                        }
+                    }
+                    ui.end_row();
+                }
+            });
+        }
+        let stats = state.stats;
+        ui.colored_label(
+            theme::QUIET,
+            format!(
+                "{} instructions, {} exceptions, {} sent, {} received, at {} s",
+                stats.instructions, stats.exceptions, stats.sent, stats.received, state.now
+            ),
+        );
+        if let Some(status) = state.registers.iter().find(|register| register.role == Role::Status) {
+            ui.label(mono(flags(&status.name, &status.value), theme::GOOD));
+        }
+    });
+}
+
+/// What the program status register of an Arm M-profile core says (Armv7-M ARM, B1.4.2).
+fn flags(name: &str, value: &str) -> String {
+    let Some(value) = u32::from_str_radix(value, 16).ok().filter(|_| name == "xpsr") else {
+        return String::new();
+    };
+    let flags = [(31, 'N'), (30, 'Z'), (29, 'C'), (28, 'V'), (27, 'Q')];
+    let shown: String = flags.map(|(bit, name)| if value >> bit & 1 == 1 { name } else { '-' }).iter().collect();
+    match value & 0x1ff {
+        0 => format!("{shown}  Thread"),
+        15 => format!("{shown}  SysTick"),
+        number @ 1..16 => format!("{shown}  exception {number}"),
+        number => format!("{shown}  interrupt {}", number - 16),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::flags;
+
+    #[test]
+    fn the_status_register_is_told_in_words() {
+        assert_eq!(flags("xpsr", "a1000000"), "N-C--  Thread");
+        assert_eq!(flags("xpsr", "0100000f"), "-----  SysTick");
+        assert_eq!(flags("xpsr", "01000013"), "-----  interrupt 3");
+        assert_eq!(flags("mstatus", "01000013"), "");
+    }
+}
