@@ -1,5 +1,4 @@
 //! The registry's safe `unicorn-engine` crate on the patched source: an engine that it opens behaves as upstream's.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use unicorn_engine::unicorn_const::{Arch, Mode, Prot, uc_error};
 use unicorn_engine::{RegisterARM, Unicorn};
