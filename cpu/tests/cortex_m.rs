@@ -1,4 +1,5 @@
 //! What firmware sees of a Cortex-M core, instruction by instruction.
+#![allow(clippy::unwrap_used, reason = "test code")]
 
 mod cortex_m_rig;
 

@@ -2,6 +2,7 @@
 //!
 //! Without qemu-system-arm there is nothing to compare with: the test then says so and passes. QEMU runs with one
 //! instruction per block, so that it takes interrupts at the same instruction as hardware and this core do.
+#![allow(clippy::unwrap_used, reason = "test code")]
 
 mod cortex_m_rig;
 

@@ -236,7 +236,7 @@ fn memory(rng: &mut Rng, asm: &mut Asm, baseline: bool) {
             let op = [0xF8C0, 0xF8D0, 0xF880, 0xF890, 0xF8A0, 0xF8B0, 0xF990, 0xF9B0][rng.below(8) as usize];
             asm.w(op | 7, t << 12 | rng.below(0x400)); // unaligned ones too
         }
-        3 => asm.w([0xE9C0, 0xE9D0][rng.below(2) as usize] | 7, t << 12 | (t + 1) % 7 << 8 | rng.below(64)),
+        3 => asm.w([0xE9C0, 0xE9D0][rng.below(2) as usize] | 7, t << 12 | ((t + 1) % 7) << 8 | rng.below(64)),
         4 => asm.w([0xE880, 0xE890][rng.below(2) as usize] | 7, rng.below(127) | 0x03 | 1 << low(rng)),
         5 => {
             let at = rng.below(64);
@@ -377,7 +377,7 @@ fn fault(rng: &mut Rng, asm: &mut Asm) {
             // Division by zero, trapped or not.
             asm.store_value(0xE000_ED14, 0x200 | rng.below(2) << 4);
             asm.constant(11, 0);
-            asm.w(0xFBB0 | t, 0xF0FB | (t + 1) % 7 << 8);
+            asm.w(0xFBB0 | t, 0xF0FB | ((t + 1) % 7) << 8);
         }
         4 => {
             // An unaligned load, trapped or not.
