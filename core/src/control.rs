@@ -522,7 +522,8 @@ mod tests {
     fn messages_come_back_as_they_went() {
         let at = Time::from_us(1);
         let event = |kind| Message::Event { device: "hub".to_owned(), at, kind };
-        let arrival = |device: Option<&str>, at, fate| Arrival { device: device.map(str::to_owned), at, fate };
+        let arrival =
+            |device: Option<&str>, at, fate| Arrival { device: device.map(str::to_owned), at, fate };
         for message in [
             Message::Reply { id: 1, answer: Answer::Done },
             Message::Reply { id: 1, answer: Answer::Digest("00ff".to_owned()) },
@@ -558,8 +559,11 @@ mod tests {
 
     #[test]
     fn memory_tells_what_does_not_answer() {
-        let text =
-            same(&MemoryState { device: "hub".to_owned(), addr: 0x1000, data: vec![Some(0x1f), None, Some(0)] });
+        let text = same(&MemoryState {
+            device: "hub".to_owned(),
+            addr: 0x1000,
+            data: vec![Some(0x1f), None, Some(0)],
+        });
         assert!(text.contains(r#""1f??00""#), "{text}");
         for bad in ["1", "zz", "1f?", "é0"] {
             let text = format!(r#"{{"device":"hub","addr":0,"data":"{bad}"}}"#);

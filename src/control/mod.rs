@@ -1,0 +1,351 @@
+//! `--control`: other programs see and steer the run, over the protocol of [`consort_core::control`].
+//!
+//! The thread that owns the fleet looks for requests between windows and answers them itself; everything
+//! that can wait for a client has a thread of its own. Nothing a client asks changes the run except stimuli.
+
+mod answer;
+mod outbox;
+mod server;
+mod tap;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use consort_core::Time;
+use consort_core::control::{Answer, Command, FleetInfo, Message, Status, Topic, VERSION, Welcome};
+use consort_core::fleet::{Fleet, FleetError, Observer, Stimulus, StimulusKind, Stop};
+
+use crate::failure::Failure;
+use crate::wall::Watch;
+use server::{Asked, Client, Server};
+use tap::{Tap, bit};
+
+pub use answer::describe;
+
+/// How long a paused or paced run waits before it looks whether the user interrupted it.
+const LONGEST_WAIT: f64 = 0.05;
+/// A run that is later than this gives up catching up.
+const LATEST: f64 = 0.2;
+
+/// A run under control.
+pub struct Control {
+    server: Server,
+    info: FleetInfo,
+    clients: Vec<Arc<Client>>,
+    running: bool,
+    until: Option<Time>,
+    speed: Option<f64>,
+    /// The speed when nobody has chosen one.
+    own_speed: Option<f64>,
+    halted: Option<String>,
+    /// Since when, on both clocks, the pace is kept.
+    anchor: Option<(Watch, Time)>,
+    /// Events are wanted whether clients want them or not.
+    trace: bool,
+    ending: bool,
+}
+
+impl Control {
+    /// Opens the door at `address` for the fleet that `info` describes.
+    pub fn open(address: &str, info: FleetInfo, paused: bool, realtime: bool) -> Result<Self, Failure> {
+        let speed = realtime.then_some(1.0);
+        Ok(Self {
+            server: Server::open(address)?,
+            info,
+            clients: Vec::new(),
+            running: !paused,
+            until: None,
+            speed,
+            own_speed: speed,
+            halted: None,
+            anchor: None,
+            trace: false,
+            ending: false,
+        })
+    }
+
+    /// Keeps all events coming, for a trace.
+    pub fn keep_events(mut self, trace: bool) -> Self {
+        self.trace = trace;
+        self
+    }
+
+    /// Where clients connect, and the token they need.
+    pub fn address(&self) -> (&str, &str) {
+        (&self.server.address, &self.server.token)
+    }
+
+    /// Runs to `end` as clients let it: like [`Fleet::run_until`], and with the same result.
+    pub fn run_until(&mut self, fleet: &mut Fleet, end: Time, observer: &mut dyn Observer) -> Stop {
+        loop {
+            while let Ok(asked) = self.server.asked.try_recv() {
+                self.answer(asked, fleet, end, observer);
+            }
+            self.forget_the_gone(fleet);
+            if self.ending {
+                return Stop::Ended;
+            }
+            if fleet.now() >= end {
+                return Stop::Reached;
+            }
+            let wait = if self.running { self.ahead(fleet.now()) } else { LONGEST_WAIT };
+            if wait > 0.0 {
+                let wait = Duration::from_secs_f64(wait.min(LONGEST_WAIT));
+                if let Ok(asked) = self.server.asked.recv_timeout(wait) {
+                    self.answer(asked, fleet, end, observer);
+                } else if observer.window(fleet.now()).is_break() {
+                    return Stop::Ended;
+                }
+                continue;
+            }
+            let target = end.min(self.until.unwrap_or(Time::MAX)).min(fleet.now() + self.slice());
+            let (stop, ended) = self.go(fleet, target, observer, false);
+            match stop {
+                Stop::Halted(halts) => {
+                    if self.clients.is_empty() {
+                        return Stop::Halted(halts);
+                    }
+                    let words = halts.iter().map(|(index, halt)| answer::halt(&fleet.names()[*index], halt));
+                    self.halted = Some(words.collect::<Vec<_>>().join("; "));
+                    self.pause();
+                }
+                Stop::Ended if ended => return Stop::Ended,
+                Stop::Ended | Stop::Reached => {}
+            }
+            if self.until.is_some_and(|until| fleet.now() >= until) {
+                self.pause();
+            }
+        }
+    }
+
+    /// Says goodbye to all clients.
+    pub fn finish(self) {
+        for client in &self.clients {
+            client.outbox.answer(&Message::Ended);
+            client.close();
+        }
+        self.server.drain();
+    }
+
+    fn pause(&mut self) {
+        (self.running, self.until, self.anchor) = (false, None, None);
+    }
+
+    /// How much virtual time passes between two looks at the host's clock.
+    fn slice(&self) -> Time {
+        let most = Time::from_ms(100);
+        match self.speed {
+            // Requests end a slice anyway.
+            None => most,
+            Some(times) => Time::from_ns((times * 1e7) as u64).max(Time::from_us(10)).min(most),
+        }
+    }
+
+    /// Seconds of host time until the fleet's present is due.
+    fn ahead(&mut self, now: Time) -> f64 {
+        let Some(speed) = self.speed else { return 0.0 };
+        let (watch, since) = self.anchor.get_or_insert_with(|| (Watch::start(), now));
+        let ahead = now.since(*since).as_secs_f64() / speed - watch.seconds();
+        if ahead < -LATEST {
+            self.anchor = None;
+        }
+        ahead
+    }
+
+    /// Runs, and tells clients; whether the observer ended it.
+    fn go(&self, fleet: &mut Fleet, end: Time, observer: &mut dyn Observer, one: bool) -> (Stop, bool) {
+        let mut tap = Tap {
+            inner: observer,
+            fleet: &self.info,
+            clients: &self.clients,
+            waiting: &self.server.waiting,
+            one,
+            ended: false,
+        };
+        let stop = fleet.run_until(end, &mut tap);
+        (stop, tap.ended)
+    }
+
+    /// A run that clients paused goes on when the last of them has left.
+    fn forget_the_gone(&mut self, fleet: &mut Fleet) {
+        let before = self.clients.len();
+        self.clients.retain(|client| !client.outbox.is_closed());
+        if self.clients.len() == before {
+            return;
+        }
+        self.choose_events(fleet);
+        if self.clients.is_empty() {
+            self.pause();
+            (self.running, self.speed) = (true, self.own_speed);
+        }
+    }
+
+    fn choose_events(&self, fleet: &mut Fleet) {
+        let wants = |client: &Arc<Client>| client.topics.load(Ordering::Relaxed) & bit(Topic::Events) != 0;
+        fleet.want_events(self.trace || self.clients.iter().any(wants));
+    }
+
+    fn answer(&mut self, asked: Asked, fleet: &mut Fleet, end: Time, observer: &mut dyn Observer) {
+        self.server.waiting.fetch_sub(1, Ordering::AcqRel);
+        let Asked { client, request } = asked;
+        let id = request.id;
+        let message = match self.carry_out(&client, request.command, fleet, end, observer) {
+            Ok(answer) => Message::Reply { id, answer },
+            Err(message) => Message::Error { id, message },
+        };
+        client.outbox.answer(&message);
+    }
+
+    fn carry_out(
+        &mut self,
+        client: &Arc<Client>,
+        command: Command,
+        fleet: &mut Fleet,
+        end: Time,
+        observer: &mut dyn Observer,
+    ) -> Result<Answer, String> {
+        match command {
+            Command::Hello { .. } => {
+                if !self.clients.iter().any(|known| Arc::ptr_eq(known, client)) {
+                    self.clients.push(client.clone());
+                }
+                return Ok(Answer::Welcome(Box::new(Welcome {
+                    version: VERSION,
+                    server: concat!("consort ", env!("CARGO_PKG_VERSION")).to_owned(),
+                    fleet: self.info.clone(),
+                    status: self.status(fleet),
+                })));
+            }
+            Command::Subscribe { topics } => {
+                let bits = topics.into_iter().fold(0, |bits, topic| bits | bit(topic));
+                client.topics.store(bits, Ordering::Relaxed);
+                self.choose_events(fleet);
+            }
+            Command::Run { until } => {
+                if until.is_some_and(|until| until <= fleet.now()) {
+                    return Err(format!("the fleet is at {} s already", fleet.now()));
+                }
+                self.pause();
+                (self.running, self.until, self.halted) = (true, until, None);
+            }
+            Command::Pause => self.pause(),
+            Command::StepInstruction { device } => {
+                let index = fleet.find(&device).map_err(|error| error.to_string())?;
+                self.step(fleet, index, end, observer)?;
+            }
+            Command::StepWindow => {
+                self.pause();
+                check_awake(fleet, end)?;
+                self.run_window(fleet, end, observer);
+            }
+            Command::Speed { times } => {
+                if times.is_some_and(|times| !(1e-6..=1e6).contains(&times)) {
+                    return Err("a speed is 0.000001 to 1000000 times real time".to_owned());
+                }
+                (self.speed, self.anchor) = (times, None);
+            }
+            Command::Status => return Ok(Answer::Status(self.status(fleet))),
+            Command::Device { device: name } => {
+                let index = fleet.find(&name).map_err(|error| error.to_string())?;
+                let state = fleet.device(index, |device| answer::device(&name, device));
+                return state.map(Answer::Device).ok_or_else(|| "it is gone".to_owned());
+            }
+            Command::Memory { device: name, addr, len } => {
+                return look(fleet, &name, |debug| answer::memory(&name, debug, addr, len))?
+                    .map(Answer::Memory);
+            }
+            Command::Peripherals { device } => {
+                return look(fleet, &device, |debug| answer::peripherals(debug)).map(Answer::Peripherals);
+            }
+            Command::Stimulus { at, what } => inject(fleet, at, what).map_err(|error| error.to_string())?,
+            Command::Digest => {
+                let digest = fleet.digest().map_err(|error| error.to_string())?;
+                return Ok(Answer::Digest(digest.to_string()));
+            }
+            Command::End => self.ending = true,
+        }
+        Ok(Answer::Done)
+    }
+
+    fn status(&self, fleet: &mut Fleet) -> Status {
+        let totals = fleet.totals();
+        Status {
+            now: fleet.now(),
+            running: self.running,
+            until: self.until,
+            speed: self.speed,
+            halted: self.halted.clone(),
+            windows: totals.windows,
+            frames: totals.frames,
+            devices: answer::devices(fleet),
+        }
+    }
+
+    fn run_window(&mut self, fleet: &mut Fleet, end: Time, observer: &mut dyn Observer) {
+        let (stop, ended) = self.go(fleet, end, observer, true);
+        self.ending |= ended;
+        if let Stop::Halted(halts) = stop {
+            let words = halts.iter().map(|(index, halt)| answer::halt(&fleet.names()[*index], halt));
+            self.halted = Some(words.collect::<Vec<_>>().join("; "));
+        } else {
+            self.halted = None;
+        }
+    }
+
+    /// One instruction of a device; while it sleeps, the others run on, window by window.
+    fn step(
+        &mut self,
+        fleet: &mut Fleet,
+        index: usize,
+        end: Time,
+        observer: &mut dyn Observer,
+    ) -> Result<(), String> {
+        self.pause();
+        self.halted = None;
+        loop {
+            if let Some(ran) = fleet.step_before(index, end) {
+                if let consort_core::device::Ran::Halted(halt) = ran {
+                    self.halted = Some(answer::halt(&fleet.names()[index], &halt));
+                }
+                return Ok(());
+            }
+            check_awake(fleet, end)?;
+            let next = fleet.device(index, |device| device.next_event()).unwrap_or(Time::MAX);
+            self.run_window(fleet, next.min(end), observer);
+            if self.ending || self.halted.is_some() {
+                return Ok(());
+            }
+            if self.server.waiting.load(Ordering::Acquire) > 0 {
+                return Err(format!("it still sleeps; the fleet is at {} s", fleet.now()));
+            }
+        }
+    }
+}
+
+/// Refuses to step through a fleet that sleeps to the end: the step would be the whole run.
+fn check_awake(fleet: &mut Fleet, end: Time) -> Result<(), String> {
+    let mut devices = 0..fleet.names().len();
+    let awake = devices.any(|index| fleet.device(index, |device| device.next_event() < end) == Some(true));
+    awake.then_some(()).ok_or_else(|| "nothing more will happen before the run's end".to_owned())
+}
+
+/// Looks at a device through the debugger's door.
+fn look<R>(
+    fleet: &mut Fleet,
+    name: &str,
+    look: impl FnOnce(&dyn consort_core::device::Debug) -> R,
+) -> Result<R, String> {
+    let index = fleet.find(name).map_err(|error| error.to_string())?;
+    let result = fleet.device(index, |device| device.debug().map(|debug| look(debug)));
+    result.flatten().ok_or_else(|| format!("device `{name}` has no processor"))
+}
+
+/// Gives a stimulus at its time, or as soon as one can take effect.
+fn inject(fleet: &mut Fleet, at: Option<Time>, what: StimulusKind) -> Result<(), FleetError> {
+    let stimulus = Stimulus { at: at.unwrap_or(fleet.now()), what };
+    match fleet.inject(stimulus.clone()) {
+        Err(FleetError::Past { now, .. }) if at.is_none() => fleet.inject(Stimulus { at: now, ..stimulus }),
+        result => result,
+    }
+}
