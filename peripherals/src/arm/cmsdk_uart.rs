@@ -86,6 +86,8 @@ pub struct Config {
 /// character time however many the frame holds. Unless the board says `lossy`, each also waits until the
 /// receiver is on, the buffer is free and one character time has passed since the guest read it; so text
 /// typed on the host arrives whole, and the overrun bits stay clear.
+/// A driver that switches the TX interrupt off for a polled message in the middle of its interrupt-driven ones
+/// then also gets the interrupt of the byte it had written before; on the bare hardware its output would stop.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CmsdkUart {
     clock: Clock,
@@ -97,6 +99,8 @@ pub struct CmsdkUart {
     /// INTSTATUS[1:0], latched.
     interrupts: u32,
     tx_buffer: Option<u8>,
+    /// The interrupt was on when the buffered byte was written, and the line is not lossy.
+    tx_announced: bool,
     /// The byte in the shift register and the cycle its stop bit ends.
     tx_shift: Option<(u8, Cycles)>,
     rx_buffer: u8,
@@ -135,9 +139,10 @@ impl CmsdkUart {
                 self.bauddiv
             ));
         }
-        if self.ctrl & CTRL_TX_INTERRUPT != 0 {
+        if self.ctrl & CTRL_TX_INTERRUPT != 0 || self.tx_announced {
             self.interrupts |= TX;
         }
+        self.tx_announced = false;
         self.tx_shift = Some((byte, now + self.cycles_per_character()));
     }
 
@@ -239,6 +244,7 @@ impl Words for CmsdkUart {
                     }
                 }
                 self.tx_buffer = Some(value as u8);
+                self.tx_announced = !self.lossy && self.ctrl & CTRL_TX_INTERRUPT != 0;
             }
             STATE => self.overruns &= !value,
             CTRL => self.ctrl = value & 0x7F,
@@ -300,6 +306,7 @@ impl Model for CmsdkUart {
             overruns: 0,
             interrupts: 0,
             tx_buffer: None,
+            tx_announced: false,
             tx_shift: None,
             rx_buffer: 0,
             rx_full: false,
