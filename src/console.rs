@@ -19,6 +19,16 @@ pub fn dim() -> Style {
     Style::new().dimmed()
 }
 
+/// The style of what went well.
+pub fn good() -> Style {
+    AnsiColor::Green.on_default().bold()
+}
+
+/// The style of what did not.
+pub fn bad() -> Style {
+    AnsiColor::Red.on_default().bold()
+}
+
 /// A line on standard output; a closed pipe ends the program quietly, as other tools do.
 pub fn line(text: &str) {
     let mut out = anstream::stdout().lock();

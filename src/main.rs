@@ -18,6 +18,9 @@ fn main() -> ExitCode {
     let result = match cli.command {
         cli::Command::Boot(args) => command::boot::run(&args),
         cli::Command::Run(args) => command::run::run(&args),
+        cli::Command::Test(args) => command::test::run(&args),
+        cli::Command::Replay(args) => command::replay::run(&args),
+        cli::Command::Diff(args) => command::diff::run(&args),
         cli::Command::Check(args) => command::check::run(&args),
         cli::Command::Boards(args) => command::boards::run(&args),
         cli::Command::Schema(args) => command::schema::run(args.kind),

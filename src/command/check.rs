@@ -7,6 +7,7 @@ use consort_machines::board::Board;
 use consort_machines::fleet_file::{FleetFile, Overrides, read_bytes};
 use consort_machines::json::Document;
 use consort_machines::loader;
+use consort_machines::scenario::Scenario;
 
 use crate::cli::CheckArgs;
 use crate::console;
@@ -37,7 +38,10 @@ fn check(path: &Path) -> Result<String, Failure> {
     }
     let text = String::from_utf8(bytes).map_err(|_| Failure::bad(format!("{name}: is not UTF-8 text")))?;
     let document = Document::parse(&name, &text)?;
-    if document.value.get("devices").is_some() {
+    if document.value.get("steps").is_some() {
+        let steps = Scenario::load(path)?.check()?;
+        Ok(format!("a scenario of {steps} steps"))
+    } else if document.value.get("devices").is_some() {
         let loaded = FleetFile::load(path, &Overrides::default())?;
         let links = loaded.fleet.links().count();
         Ok(format!("a fleet of {} devices and {links} links", loaded.fleet.names().len()))

@@ -4,5 +4,8 @@ pub mod boards;
 pub mod boot;
 pub mod check;
 pub mod completions;
+pub mod diff;
+pub mod replay;
 pub mod run;
 pub mod schema;
+pub mod test;

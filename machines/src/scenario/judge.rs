@@ -60,10 +60,20 @@ struct Branch<'p> {
     /// When it acts next.
     at: Time,
     stack: Vec<Round<'p>>,
+    /// The rounds of the `repeat`s around the branch.
+    outer: Vec<(u32, u32)>,
     state: State<'p>,
     cursors: BTreeMap<Stream, usize>,
     names: Names,
     marks: BTreeMap<String, Time>,
+}
+
+impl Branch<'_> {
+    /// The round of each `repeat` it is in, and of how many.
+    fn rounds(&self) -> Vec<(u32, u32)> {
+        let own = self.stack.iter().filter(|round| round.times > 1).map(|round| (round.round, round.times));
+        self.outer.iter().copied().chain(own).collect()
+    }
 }
 
 /// Steps that a branch is in the middle of.
@@ -106,6 +116,7 @@ impl<'p> Judge<'p> {
         let root = Branch {
             at: fleet.now(),
             stack: vec![Round { steps, next: 0, round: 1, times: 1 }],
+            outer: Vec::new(),
             state: State::Ready,
             cursors: BTreeMap::new(),
             names: Names::from([("seed".to_owned(), terms.seed.to_string())]),
@@ -227,7 +238,7 @@ impl<'p> Judge<'p> {
                     let (stream, hit, mark) = (scanner.stream(), hit.clone(), *mark);
                     self.found(index, stream, hit, mark);
                 }
-                State::Waiting { step, deadline, hit: None, .. } if *deadline <= now => {
+                State::Waiting { step, scanner, deadline, hit: None, .. } if *deadline <= now => {
                     let step = *step;
                     if let Op::Wait { matcher, within, .. } = &step.op {
                         let span = match within {
@@ -235,7 +246,7 @@ impl<'p> Judge<'p> {
                             _ => format!("before the limit of {}", self.limit.to_text()),
                         };
                         let expected = format!("{}, {span}", self.describe(matcher));
-                        let found = self.what_came(matcher, &self.branches[index]);
+                        let found = self.what_came(matcher, scanner.start());
                         let failure = Failure::new(step.kind, &step.pointer, now, expected, found);
                         let failure = self.with_lines(failure, matcher);
                         self.fail(index, now, failure);
@@ -275,8 +286,7 @@ impl<'p> Judge<'p> {
 
     fn fail(&mut self, index: usize, at: Time, mut failure: Failure) {
         let branch = &mut self.branches[index];
-        let rounds = branch.stack.iter().filter(|round| round.times > 1);
-        failure.rounds = rounds.map(|round| (round.round, round.times)).collect();
+        failure.rounds = branch.rounds();
         (branch.at, branch.state) = (at, State::Failed(Box::new(failure)));
     }
 
@@ -417,6 +427,7 @@ impl<'p> Judge<'p> {
                     let child = Branch {
                         at: now,
                         stack: vec![Round { steps, next: 0, round: 1, times: 1 }],
+                        outer: branch.rounds(),
                         state: State::Ready,
                         cursors: branch.cursors.clone(),
                         names: branch.names.clone(),
@@ -486,10 +497,9 @@ impl<'p> Judge<'p> {
         format!("{}.{}", self.fleet.names()[device], self.fleet.ports(device)[usize::from(port)].name)
     }
 
-    /// What came instead since the branch last looked, in words.
-    fn what_came(&self, matcher: &Matcher, branch: &Branch<'_>) -> String {
+    /// What came instead since the place in the stream at which the step began to look, in words.
+    fn what_came(&self, matcher: &Matcher, from: usize) -> String {
         let stream = matcher.stream();
-        let from = branch.cursors.get(&stream).copied().unwrap_or(0);
         let count = self.seen.len(stream) - from;
         let counted = |count: usize, one: &str| match count {
             0 => format!("no {one} came"),

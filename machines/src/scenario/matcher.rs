@@ -120,6 +120,11 @@ impl Scanner {
         self.matcher.stream()
     }
 
+    /// Where in the stream it began.
+    pub fn start(&self) -> usize {
+        self.from
+    }
+
     /// Looks at what is new.
     pub fn advance(&mut self, seen: &Seen) -> Option<Hit> {
         match (&self.matcher, self.regex.clone()) {

@@ -1,0 +1,110 @@
+//! `consort diff`: the first event at which two runs differ.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use consort_core::fleet::Observer;
+use consort_core::trace::Event;
+use consort_machines::scenario::{FailureFile, RunOptions};
+use serde_json::Value;
+
+use crate::cli::DiffArgs;
+use crate::console;
+use crate::failure::{Failure, NO};
+use crate::trace_file::TraceFile;
+
+/// A line longer than this is no event.
+const LONGEST_LINE: u64 = 16 << 20;
+
+/// Compares.
+pub fn run(args: &DiffArgs) -> Result<ExitCode, Failure> {
+    let folder = tempfile::tempdir()?;
+    let mut traces = Vec::new();
+    for (index, path) in [&args.a, &args.b].into_iter().enumerate() {
+        let trace = trace_of(path, &folder.path().join(format!("{index}.jsonl")))?;
+        let file = File::open(&trace).map_err(|error| at(path, &error))?;
+        traces.push((path, BufReader::new(file)));
+    }
+    let mut before: VecDeque<String> = VecDeque::new();
+    let mut count = 0u64;
+    loop {
+        let mut lines = Vec::new();
+        for (path, reader) in &mut traces {
+            let mut line = String::new();
+            let read =
+                reader.by_ref().take(LONGEST_LINE).read_line(&mut line).map_err(|error| at(path, &error))?;
+            lines.push((read > 0).then(|| line.trim_end().to_owned()));
+        }
+        match (&lines[0], &lines[1]) {
+            (None, None) => {
+                console::line(&format!("no difference in {count} events"));
+                return Ok(ExitCode::SUCCESS);
+            }
+            (Some(a), Some(b)) if a == b => {
+                if before.len() == args.context {
+                    before.pop_front();
+                }
+                if args.context > 0 {
+                    before.push_back(a.clone());
+                }
+                count += 1;
+            }
+            (a, b) => {
+                console::line(&format!("the runs differ from event {} on{}", count + 1, place(a, b)));
+                before.iter().for_each(|line| console::line(&format!("    {line}")));
+                for (sign, line, (path, _)) in [("-", a, &traces[0]), ("+", b, &traces[1])] {
+                    let ended = || format!("(the trace of {} ends here)", path.display());
+                    console::line(&format!("  {sign} {}", line.clone().unwrap_or_else(ended)));
+                }
+                return Ok(ExitCode::from(NO));
+            }
+        }
+    }
+}
+
+/// Where and when the first of two events is, in words.
+fn place(a: &Option<String>, b: &Option<String>) -> String {
+    let read = |line: &Option<String>| serde_json::from_str::<Value>(line.as_deref()?).ok();
+    let event = read(a).or_else(|| read(b)).unwrap_or_default();
+    match (event["device"].as_str(), event["at"].as_str()) {
+        (Some(device), Some(at)) => format!(", at {at} on {device}"),
+        _ => String::new(),
+    }
+}
+
+/// The trace of a file: itself, or that of the run of a failure file.
+fn trace_of(path: &Path, scratch: &Path) -> Result<PathBuf, Failure> {
+    let bytes = consort_machines::fleet_file::read_bytes(path)?;
+    if bytes.first() == Some(&b'{') || bytes.is_empty() {
+        return Ok(path.to_owned());
+    }
+    let file = FailureFile::from_bytes(&bytes).map_err(|error| {
+        Failure::bad(format!("{}: {error}, and no trace of --trace either", path.display()))
+    })?;
+    let folder = tempfile::tempdir()?;
+    let scenario = file.unpack(folder.path())?;
+    let names = scenario.fleet(file.seed)?.fleet.names().to_vec();
+    let mut tracer = Tracer { names, trace: TraceFile::create(scratch)? };
+    let options = RunOptions { every_event: true, ..RunOptions::default() };
+    scenario.run(file.seed, &options, &mut tracer)?;
+    tracer.trace.finish()?;
+    Ok(scratch.to_owned())
+}
+
+fn at(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::bad(format!("{}: {error}", path.display()))
+}
+
+struct Tracer {
+    names: Vec<String>,
+    trace: TraceFile,
+}
+
+impl Observer for Tracer {
+    fn event(&mut self, device: usize, event: &Event) {
+        self.trace.add(&self.names[device], event);
+    }
+}
