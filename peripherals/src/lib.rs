@@ -9,6 +9,7 @@
 //! | [`smsc`] | the LAN9118 Ethernet controller |
 //! | [`nrf`] | Nordic nRF51 and nRF52 |
 //! | [`parts`] | sensors, buttons and displays beside the chip |
+//! | [`softbus`] | the soft bus: codec, stack, adapter, scripted phones |
 //! | [`generic`] | blocks that belong to no vendor |
 //! | [`block`] | what register blocks have in common |
 //! | [`count`] | counters computed from time |
@@ -41,6 +42,7 @@ pub fn models() -> &'static [ModelEntry] {
             ModelEntry::peripheral::<arm::VersatileI2c>(),
             ModelEntry::peripheral::<smsc::Lan9118>(),
             ModelEntry::peripheral::<generic::Unmodelled>(),
+            ModelEntry::peripheral::<softbus::Adapter>(),
         ];
         models.extend_from_slice(nrf::MODELS);
         models.extend_from_slice(parts::MODELS);

@@ -49,8 +49,10 @@ struct Lan {
 
 impl Lan {
     fn new(configs: Vec<NodeConfig>, seed: u64) -> Self {
-        let nodes =
-            configs.into_iter().enumerate().map(|(index, config)| Node::new(config, Rng::new(seed, &udid(index))));
+        let nodes = configs
+            .into_iter()
+            .enumerate()
+            .map(|(index, config)| Node::new(config, Rng::new(seed, &udid(index))));
         Self {
             nodes: nodes.collect(),
             now: Time::ZERO,
@@ -97,7 +99,8 @@ impl Lan {
         let end = self.now + span;
         let mut steps = 0;
         loop {
-            let wake = (0..self.nodes.len()).map(|index| (self.nodes[index].next_wake(), index)).min().unwrap();
+            let wake =
+                (0..self.nodes.len()).map(|index| (self.nodes[index].next_wake(), index)).min().unwrap();
             let flying = self.flying.first().map_or(Time::MAX, |(at, ..)| *at);
             let next = wake.0.min(flying);
             if next >= end {
@@ -260,7 +263,8 @@ fn an_unknown_server_a_wrong_key_and_a_stranger_are_refused() {
     lan.run_for(Time::from_secs(1));
     lan.call(0, |node, now| node.join(now, &udid(1)).unwrap());
     lan.run_for(Time::from_secs(1));
-    let denied = |event: &Event| matches!(event, Event::Joined { result: Err(ApiError::PermissionDenied), .. });
+    let denied =
+        |event: &Event| matches!(event, Event::Joined { result: Err(ApiError::PermissionDenied), .. });
     assert_eq!(lan.count(denied), 1);
 }
 
@@ -272,7 +276,10 @@ fn a_cut_wire_is_noticed_and_everyone_recovers() {
     lan.call(0, |node, now| node.send_message(now, ids[0], b"lost?").unwrap());
     lan.run_for(Time::from_secs(60));
     assert_eq!(lan.count(|event| matches!(event, Event::Offline { .. })), 2, "both notice");
-    assert_eq!(lan.count(|event| matches!(event, Event::MessageSent { result: Err(ApiError::Timeout), .. })), 1);
+    assert_eq!(
+        lan.count(|event| matches!(event, Event::MessageSent { result: Err(ApiError::Timeout), .. })),
+        1
+    );
     lan.cut = false;
     lan.events.clear();
     let ids = lan.meet(Time::from_secs(1));
@@ -312,7 +319,10 @@ fn misbehaviour_is_reported_and_harms_nobody_else() {
         assert_eq!(closed > 0, !survives, "{how:?}");
         lan.call(0, |node, now| node.send_message(now, ids[1], b"still here").unwrap());
         lan.run_for(Time::from_secs(1));
-        assert_eq!(lan.count(|event| matches!(event, Event::Message { data, .. } if data == b"still here")), 1);
+        assert_eq!(
+            lan.count(|event| matches!(event, Event::Message { data, .. } if data == b"still here")),
+            1
+        );
     }
 }
 

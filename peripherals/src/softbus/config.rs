@@ -129,7 +129,10 @@ impl<'de> Deserialize<'de> for DeviceType {
         let hex = text.strip_prefix("0x").and_then(|hex| u32::from_str_radix(hex, 16).ok());
         hex.map(Self).ok_or_else(|| {
             let names: Vec<&str> = Self::NAMES.iter().map(|(name, _)| *name).collect();
-            de::Error::custom(format!("`{text}` is no device type: {} or a number such as 0x6d", names.join(", ")))
+            de::Error::custom(format!(
+                "`{text}` is no device type: {} or a number such as 0x6d",
+                names.join(", ")
+            ))
         })
     }
 }

@@ -5,8 +5,10 @@
 //! | [`codec`] | messages as bytes |
 //! | [`net`] | Ethernet, ARP, IPv4, UDP, TCP as savable state |
 //! | [`node`] | discovery, authentication and sessions of one device |
+//! | [`Adapter`] | a peripheral that gives all of it to bare firmware |
 //! | [`ScriptedPhone`] | a member of the fleet without firmware |
 
+mod adapter;
 pub mod codec;
 mod config;
 mod error;
@@ -14,6 +16,7 @@ pub mod net;
 pub mod node;
 mod phone;
 
+pub use adapter::Adapter;
 pub use config::{Capability, DeviceType, Key, Mac, NodeConfig, Role, Trusted};
 pub use error::ApiError;
 pub use node::Node;

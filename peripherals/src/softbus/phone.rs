@@ -128,7 +128,9 @@ impl PhoneConfig {
         for (index, line) in self.lines.iter().enumerate() {
             let ways = [line.bytes.is_some(), line.message.is_some(), line.misbehave.is_some()];
             if ways.into_iter().filter(|way| *way).count() != 1 {
-                return Err(PhoneError(format!("line {index} needs one of `bytes`, `message` and `misbehave`")));
+                return Err(PhoneError(format!(
+                    "line {index} needs one of `bytes`, `message` and `misbehave`"
+                )));
             }
             if line.every == Some(Time::ZERO) {
                 return Err(PhoneError(format!("line {index} would be said without end at one instant")));
@@ -286,7 +288,8 @@ impl ScriptedPhone {
             };
             let missing = self.config.node.trust.iter();
             let online: Vec<&str> = self.live.node.online().collect();
-            let all_there = missing.clone().count() > 0 && missing.clone().all(|trusted| online.contains(&trusted.udid.as_str()));
+            let all_there = missing.clone().count() > 0
+                && missing.clone().all(|trusted| online.contains(&trusted.udid.as_str()));
             if !all_there && let Err(error) = self.live.node.refresh(now, service) {
                 self.log(Level::Info, format!("seek: {error}"));
             }
@@ -315,11 +318,10 @@ impl ScriptedPhone {
         let online: Vec<String> = self.live.node.online().map(str::to_owned).collect();
         for plan in self.config.sessions.clone() {
             for udid in online.iter().filter(|udid| plan.to.as_ref().is_none_or(|to| to == *udid)) {
-                let known = self
-                    .live
-                    .sessions
-                    .values()
-                    .any(|session| session.name == plan.name && session.udid == *udid && !session.incoming);
+                let known =
+                    self.live.sessions.values().any(|session| {
+                        session.name == plan.name && session.udid == *udid && !session.incoming
+                    });
                 if known {
                     continue;
                 }
@@ -576,7 +578,9 @@ impl Device for ScriptedPhone {
                     ("bytes" | "message", Value::Text(_)) => return Ok(()),
                     ("misbehave", Value::Text(text)) if misbehaviour(text).is_some() => return Ok(()),
                     ("bytes" | "message", _) => "text",
-                    ("misbehave", _) => "bad-magic, replay, bad-tag, huge-length, half-frame, garbage or reset",
+                    ("misbehave", _) => {
+                        "bad-magic, replay, bad-tag, huge-length, half-frame, garbage or reset"
+                    }
                     _ => return Err(SetError::NoChannel(name)),
                 };
                 Err(SetError::BadValue { channel: name, expected: expected.to_owned() })

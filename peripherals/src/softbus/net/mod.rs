@@ -11,8 +11,9 @@ use consort_core::rng::Rng;
 use serde::{Deserialize, Serialize};
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
-    ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol, Icmpv4Packet, Icmpv4Repr,
-    IpProtocol, Ipv4Packet, Ipv4Repr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber, UdpPacket, UdpRepr,
+    ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol, Icmpv4Packet,
+    Icmpv4Repr, IpProtocol, Ipv4Packet, Ipv4Repr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber, UdpPacket,
+    UdpRepr,
 };
 
 use tcp::{Connection, Cut, Segment};
@@ -245,8 +246,13 @@ impl Net {
         payload_len: usize,
         fill: impl FnOnce(&mut [u8]),
     ) {
-        let repr =
-            Ipv4Repr { src_addr: self.station.ip, dst_addr: target, next_header, payload_len, hop_limit: TTL };
+        let repr = Ipv4Repr {
+            src_addr: self.station.ip,
+            dst_addr: target,
+            next_header,
+            payload_len,
+            hop_limit: TTL,
+        };
         let head = repr.buffer_len();
         let mut bytes = vec![0; head + payload_len];
         fill(&mut bytes[head..]);
@@ -375,7 +381,11 @@ impl Net {
                 let repr = UdpRepr::parse(&packet, &source.into(), &target.into(), &caps());
                 let port = repr.map_err(|_| "a bad UDP datagram")?.dst_port;
                 if self.udp_ports.contains(&port) && self.datagrams.len() < MOST_DATAGRAMS {
-                    self.datagrams.push_back(Datagram { from: source, port, data: packet.payload().to_vec() });
+                    self.datagrams.push_back(Datagram {
+                        from: source,
+                        port,
+                        data: packet.payload().to_vec(),
+                    });
                 }
                 Ok(())
             }

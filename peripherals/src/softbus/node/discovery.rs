@@ -195,7 +195,8 @@ impl Discovery {
 
     fn begin(list: &mut Vec<Running>, most: usize, now: Time, service: Service) -> Result<(), ApiError> {
         let known = list.iter().position(|running| running.service.id == service.id);
-        if service.data.len() > MOST_DATA || service.capability == 0 || known.is_none() && list.len() >= most {
+        if service.data.len() > MOST_DATA || service.capability == 0 || known.is_none() && list.len() >= most
+        {
             return Err(ApiError::InvalidParam);
         }
         let running = Running::new(now, service);
@@ -338,7 +339,10 @@ impl Node {
         self.discovery.rate.1 = self.discovery.rate.1.saturating_add(1);
         if self.discovery.rate.1 > MESSAGES_PER_SECOND {
             if self.discovery.rate.1 == MESSAGES_PER_SECOND + 1 {
-                self.malformed(datagram.from, "more than 200 discovery messages in a second: the rest is dropped");
+                self.malformed(
+                    datagram.from,
+                    "more than 200 discovery messages in a second: the rest is dropped",
+                );
             }
             return;
         }
@@ -386,7 +390,8 @@ impl Node {
         };
         let list = &mut self.discovery.found;
         if !list.contains_key(&found.udid) && list.len() >= MOST_FOUND {
-            let oldest = list.iter().min_by_key(|(_, (_, at))| *at).map(|(udid, (_, at))| (udid.clone(), *at));
+            let oldest =
+                list.iter().min_by_key(|(_, (_, at))| *at).map(|(udid, (_, at))| (udid.clone(), *at));
             match oldest {
                 Some((udid, at)) if now.since(at) >= AGING => list.remove(&udid),
                 _ => return,
@@ -399,7 +404,6 @@ impl Node {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -411,9 +415,12 @@ mod tests {
         };
         // 100 + 200 + 200 + 8 * 500 ms.
         assert_eq!(length(Frequency::Standard), Time::from_ms(4500));
-        for (frequency, count, span) in
-            [(Frequency::Low, 12, 5), (Frequency::Mid, 24, 5), (Frequency::High, 36, 5), (Frequency::SuperHigh, 48, 10)]
-        {
+        for (frequency, count, span) in [
+            (Frequency::Low, 12, 5),
+            (Frequency::Mid, 24, 5),
+            (Frequency::High, 36, 5),
+            (Frequency::SuperHigh, 48, 10),
+        ] {
             assert_eq!(frequency.count(), count);
             let whole = length(frequency) + frequency.gap(1);
             assert!(Time::from_secs(span).since(whole) < Time::from_ms(1), "{frequency:?} {whole}");

@@ -220,7 +220,10 @@ impl Node {
             Module::CONNECTION => self.take_info(now, handle, packet),
             other => {
                 // A peer may use modules this stack does not have; it is told apart from a bad packet.
-                self.malformed(from, format!("authentication: module {} ({}) is not used here", other.0, other.name()));
+                self.malformed(
+                    from,
+                    format!("authentication: module {} ({}) is not used here", other.0, other.name()),
+                );
                 Ok(())
             }
         };
@@ -230,8 +233,14 @@ impl Node {
         }
     }
 
-    fn take_identity(&mut self, now: Time, handle: Handle, packet: &Packet) -> Result<(), (ApiError, String)> {
-        let identity = Identity::decode(&packet.body).map_err(|error| (ApiError::InvalidParam, error.to_string()))?;
+    fn take_identity(
+        &mut self,
+        now: Time,
+        handle: Handle,
+        packet: &Packet,
+    ) -> Result<(), (ApiError, String)> {
+        let identity =
+            Identity::decode(&packet.body).map_err(|error| (ApiError::InvalidParam, error.to_string()))?;
         let Some(link) = self.links.get_mut(&handle) else { return Ok(()) };
         match identity {
             Identity::Get { udid, .. } if !link.client => {
@@ -265,7 +274,8 @@ impl Node {
     }
 
     fn take_trust(&mut self, now: Time, handle: Handle, packet: &Packet) -> Result<(), (ApiError, String)> {
-        let trust = Trust::decode(&packet.body).map_err(|error| (ApiError::InvalidParam, error.to_string()))?;
+        let trust =
+            Trust::decode(&packet.body).map_err(|error| (ApiError::InvalidParam, error.to_string()))?;
         let Some(link) = self.links.get_mut(&handle) else { return Ok(()) };
         if trust == Trust::Refuse {
             return Err((ApiError::PermissionDenied, "the peer refuses".to_owned()));
@@ -275,7 +285,14 @@ impl Node {
                 let trusted = self.config.trust.iter().find(|trusted| trusted.udid == link.udid);
                 let Some(trusted) = trusted else {
                     let what = format!("{} is not trusted", link.udid);
-                    self.send_packet(now, handle, packet.module, Some(packet.seq), 0, &Trust::Refuse.encode());
+                    self.send_packet(
+                        now,
+                        handle,
+                        packet.module,
+                        Some(packet.seq),
+                        0,
+                        &Trust::Refuse.encode(),
+                    );
                     return Err((ApiError::PermissionDenied, what));
                 };
                 link.key = Some((packet.seq as u32, trusted.key.0));
@@ -372,7 +389,15 @@ impl Node {
         self.send_packet(now, handle, Module::CONNECTION, answers, flag, &info.encode());
     }
 
-    fn send_packet(&mut self, now: Time, handle: Handle, module: Module, seq: Option<u64>, flag: u32, plain: &[u8]) {
+    fn send_packet(
+        &mut self,
+        now: Time,
+        handle: Handle,
+        module: Module,
+        seq: Option<u64>,
+        flag: u32,
+        plain: &[u8],
+    ) {
         let Some(link) = self.links.get_mut(&handle) else { return };
         let seq = seq.unwrap_or_else(|| {
             link.seq += 1;

@@ -23,8 +23,9 @@ use super::net::{Handle, Net, Station};
 pub use discovery::{Found, Frequency, How, Service};
 pub use session::{Misbehaviour, SessionId};
 
-/// Events that wait for an owner who does not fetch them.
-const MOST_EVENTS: usize = 4096;
+/// Events, and bytes of payload in them, that wait for an owner who does not fetch them.
+const MOST_EVENTS: usize = 1024;
+const MOST_EVENT_BYTES: usize = 8 << 20;
 
 /// What happened to a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,6 +113,15 @@ pub enum Event {
     },
 }
 
+impl Event {
+    fn payload(&self) -> usize {
+        match self {
+            Self::Bytes { data, .. } | Self::Message { data, .. } => data.len(),
+            _ => 0,
+        }
+    }
+}
+
 /// A node.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Node {
@@ -125,6 +135,7 @@ pub struct Node {
     links: BTreeMap<Handle, link::Link>,
     sessions: session::Sessions,
     events: VecDeque<Event>,
+    event_bytes: usize,
     events_lost: u64,
 }
 
@@ -148,6 +159,7 @@ impl Node {
             links: BTreeMap::new(),
             sessions: session::Sessions::default(),
             events: VecDeque::new(),
+            event_bytes: 0,
             events_lost: 0,
         }
     }
@@ -190,7 +202,9 @@ impl Node {
 
     /// The next thing that happened.
     pub fn take_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        let event = self.events.pop_front()?;
+        self.event_bytes -= event.payload();
+        Some(event)
     }
 
     /// Events that were lost because nobody took them.
@@ -199,11 +213,12 @@ impl Node {
     }
 
     fn tell(&mut self, event: Event) {
-        if self.events.len() >= MOST_EVENTS {
-            self.events.pop_front();
+        self.event_bytes += event.payload();
+        self.events.push_back(event);
+        while self.events.len() > MOST_EVENTS || self.event_bytes > MOST_EVENT_BYTES {
+            self.take_event();
             self.events_lost += 1;
         }
-        self.events.push_back(event);
     }
 
     fn malformed(&mut self, from: Ipv4Addr, what: impl Into<String>) {

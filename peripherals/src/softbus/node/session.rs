@@ -138,7 +138,8 @@ impl Node {
         if !self.config.role.can_seek() {
             return Err(ApiError::NotImplement);
         }
-        if !self.sessions.servers.contains_key(name) || peer_name.is_empty() || peer_name.len() > LONGEST_NAME {
+        if !self.sessions.servers.contains_key(name) || peer_name.is_empty() || peer_name.len() > LONGEST_NAME
+        {
             return Err(ApiError::InvalidParam);
         }
         if self.sessions.open.len() >= self.config.role.most_sessions() {
@@ -200,7 +201,14 @@ impl Node {
         self.send(now, id, Flag::MESSAGE, data, limit)
     }
 
-    fn send(&mut self, now: Time, id: SessionId, flag: Flag, data: &[u8], limit: usize) -> Result<i32, ApiError> {
+    fn send(
+        &mut self,
+        now: Time,
+        id: SessionId,
+        flag: Flag,
+        data: &[u8],
+        limit: usize,
+    ) -> Result<i32, ApiError> {
         let session = self.sessions.open.get_mut(&id).ok_or(ApiError::InvalidSessionId)?;
         if session.stage != Stage::Open {
             return Err(ApiError::SessionOpening);
@@ -274,8 +282,13 @@ impl Node {
     }
 
     pub(super) fn close_sessions_with(&mut self, now: Time, udid: &str) {
-        let with: Vec<SessionId> =
-            self.sessions.open.iter().filter(|(_, session)| session.udid == udid).map(|(id, _)| *id).collect();
+        let with: Vec<SessionId> = self
+            .sessions
+            .open
+            .iter()
+            .filter(|(_, session)| session.udid == udid)
+            .map(|(id, _)| *id)
+            .collect();
         for id in with {
             self.end_session(now, id, ApiError::NetworkNotFound);
         }
@@ -321,7 +334,13 @@ impl Node {
         }
     }
 
-    fn take_request(&mut self, now: Time, handle: Handle, from: Ipv4Addr, packet: &Packet) -> Result<(), String> {
+    fn take_request(
+        &mut self,
+        now: Time,
+        handle: Handle,
+        from: Ipv4Addr,
+        packet: &Packet,
+    ) -> Result<(), String> {
         if packet.module != Module::SESSION {
             return Err(format!("module {} instead of a session request", packet.module.0));
         }
@@ -330,7 +349,8 @@ impl Node {
         let Some((udid, auth)) = self.key_owner(from, index) else {
             return Err(format!("key index {index} belongs to no device that is online"));
         };
-        let request = Request::decode(&cipher::open_packet(&auth, &packet.body).map_err(told)?).map_err(told)?;
+        let request =
+            Request::decode(&cipher::open_packet(&auth, &packet.body).map_err(told)?).map_err(told)?;
         let refusal = if !self.sessions.servers.contains_key(&request.bus_name) {
             Some(ApiError::PeerSessionNotCreated)
         } else if self.sessions.open.len() >= self.config.role.most_sessions() {
@@ -437,8 +457,9 @@ impl Node {
         let from = connection.remote.0;
         let reply = match Packet::take(connection.input(), limit) {
             Ok(None) => return,
-            Ok(Some(packet)) if packet.module == Module::SESSION => cipher::open_packet(&session.auth.1, &packet.body)
-                .and_then(|plain| Reply::decode(&plain)),
+            Ok(Some(packet)) if packet.module == Module::SESSION => {
+                cipher::open_packet(&session.auth.1, &packet.body).and_then(|plain| Reply::decode(&plain))
+            }
             Ok(Some(_)) => Err(CodecError::Field("module")),
             Err(error) => Err(error),
         };
@@ -478,7 +499,9 @@ impl Node {
             };
             match sealed.open(&session.key) {
                 Ok(frame) => self.take_frame(now, id, from, frame),
-                Err(error) => self.malformed(from, format!("session {}: frame {}: {error}", id.0, sealed.seq)),
+                Err(error) => {
+                    self.malformed(from, format!("session {}: frame {}: {error}", id.0, sealed.seq))
+                }
             }
         }
     }
@@ -496,7 +519,8 @@ impl Node {
             return;
         }
         if !session.window.accept(seq) {
-            return self.malformed(from, format!("session {}: frame {seq} was seen before or is too old", id.0));
+            return self
+                .malformed(from, format!("session {}: frame {seq} was seen before or is too old", id.0));
         }
         match flag {
             Flag::BYTES => self.tell(Event::Bytes { id, data: payload }),
@@ -509,7 +533,10 @@ impl Node {
             }
             Flag::ASYNC_MESSAGE => self.tell(Event::Message { id, data: payload }),
             Flag(other) => {
-                self.malformed(from, format!("session {}: frames with flag {other} are not implemented", id.0));
+                self.malformed(
+                    from,
+                    format!("session {}: frames with flag {other} are not implemented", id.0),
+                );
             }
         }
     }
