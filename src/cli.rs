@@ -279,6 +279,131 @@ pub struct DiffArgs {
     pub context: usize,
 }
 
+/// `consort test`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Exit status: 0 when all scenarios passed, 1 when one failed, 2 for bad usage or bad files.
+
+Examples:
+  consort test scenarios/                        everything below a folder
+  consort test scenarios/ -j 2 --junit out.xml   on two threads, with a report for CI
+  consort test login.scenario.json --seeds 1..50 the same with fifty seeds"
+)]
+pub struct TestArgs {
+    /// Scenario files, or folders to search for files ending in .scenario.json.
+    #[arg(required = true)]
+    pub path: Vec<PathBuf>,
+    /// How many scenarios run at once; changes nothing but the speed.
+    #[arg(long, short, value_name = "N", default_value_t = default_threads())]
+    pub jobs: usize,
+    /// Only scenarios whose path matches this regular expression.
+    #[arg(long, value_name = "REGEX")]
+    pub filter: Option<String>,
+    /// Run each scenario with these seeds instead of its own: `7`, or the first and the last, `1..50`.
+    #[arg(long, value_name = "A..B")]
+    pub seeds: Option<SeedRange>,
+    /// Run only the I-th of N equal parts, to spread a suite over machines.
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
+    /// Write a JUnit XML report to this file.
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Where failures leave their trace, frames, UART logs and failure file.
+    #[arg(long, value_name = "DIR", default_value = "consort-artifacts")]
+    pub artifacts: PathBuf,
+    /// Begin no further scenario after the first failure.
+    #[arg(long)]
+    pub fail_fast: bool,
+    /// List what would run.
+    #[arg(long)]
+    pub list: bool,
+}
+
+/// Seeds from one to another, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeedRange {
+    /// The first.
+    pub first: u64,
+    /// The last.
+    pub last: u64,
+}
+
+/// More seeds than this are a slip of the keyboard.
+const MAX_SEEDS: u64 = 1_000_000;
+
+impl std::str::FromStr for SeedRange {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (first, last) = text.split_once("..").unwrap_or((text, text));
+        match (first.parse(), last.parse()) {
+            (Ok(first), Ok(last)) if first <= last && last - first < MAX_SEEDS => Ok(Self { first, last }),
+            (Ok(_), Ok(_)) => Err(format!("at most {MAX_SEEDS} seeds, the smaller first")),
+            _ => Err("expected a number, or two with .. between, such as 1..50".to_owned()),
+        }
+    }
+}
+
+/// A part of a suite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    /// Which, from 1.
+    pub index: usize,
+    /// Of how many.
+    pub count: usize,
+}
+
+impl std::str::FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts =
+            text.split_once('/').and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
+        match parts {
+            Some((index, count)) if (1..=count).contains(&index) => Ok(Self { index, count }),
+            _ => Err("expected I/N with I from 1 to N, such as 2/3".to_owned()),
+        }
+    }
+}
+
+/// `consort replay`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Exit status: 0 when it fails exactly as it did, or --until came first; 1 when it does not; 2 for bad \
+usage or bad files."
+)]
+pub struct ReplayArgs {
+    /// A failure file (failure.consort) that `consort test` left behind.
+    pub file: PathBuf,
+    /// Stop at this virtual time.
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<Time>,
+    /// Give the recorded inputs only, without judging.
+    #[arg(long)]
+    pub inputs_only: bool,
+    /// Write every event to this file, one JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+    /// Do not show the devices' UARTs.
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// `consort diff`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Exit status: 0 when there is no difference, 1 when there is, 2 for bad usage or bad files."
+)]
+pub struct DiffArgs {
+    /// A trace (--trace) or a failure file.
+    pub a: PathBuf,
+    /// The other.
+    pub b: PathBuf,
+    /// How many equal events before the difference are shown.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub context: usize,
+}
+
 /// `consort check`.
 #[derive(Args, Debug)]
 pub struct CheckArgs {

@@ -40,6 +40,8 @@ pub(super) struct Terms {
     pub limit: Time,
     /// End undecided at this time.
     pub until: Option<Time>,
+    /// No window is longer than this, which is at most [`REACTION`].
+    pub quantum: Time,
     /// Whether some step asks about frames.
     pub keep_frames: bool,
 }
@@ -112,7 +114,7 @@ impl<'p> Judge<'p> {
         never: Vec<Never<'p>>,
         terms: &Terms,
     ) -> Self {
-        fleet.set_pace(Pace { threads: 1, quantum: REACTION });
+        fleet.set_pace(Pace { threads: 1, quantum: terms.quantum });
         let root = Branch {
             at: fleet.now(),
             stack: vec![Round { steps, next: 0, round: 1, times: 1 }],
@@ -193,7 +195,7 @@ impl<'p> Judge<'p> {
             Some((never.pointer.clone(), never.matcher, hit.clone()))
         });
         let (pointer, matcher, hit) = never?;
-        let expected = format!("never {}", self.describe(matcher));
+        let expected = format!("never a {}", self.describe(matcher, &self.branches[0].names));
         let failure = Failure::new("never", &pointer, hit.at, expected, format!("it came: {}", hit.what));
         Some(self.with_lines(failure, matcher))
     }
@@ -245,7 +247,8 @@ impl<'p> Judge<'p> {
                             Some(span) if now < self.limit => format!("within {}", span.to_text()),
                             _ => format!("before the limit of {}", self.limit.to_text()),
                         };
-                        let expected = format!("{}, {span}", self.describe(matcher));
+                        let names = &self.branches[index].names;
+                        let expected = format!("{}, {span}", self.describe(matcher, names));
                         let found = self.what_came(matcher, scanner.start());
                         let failure = Failure::new(step.kind, &step.pointer, now, expected, found);
                         let failure = self.with_lines(failure, matcher);
@@ -255,7 +258,8 @@ impl<'p> Judge<'p> {
                 State::Forbidding { step, hit: Some(hit), .. } => {
                     let (step, hit) = (*step, hit.clone());
                     if let Op::Forbid { matcher, span } = &step.op {
-                        let expected = format!("no {}, for {}", self.describe(matcher), span.to_text());
+                        let what = self.describe(matcher, &self.branches[index].names);
+                        let expected = format!("no {what}, for {}", span.to_text());
                         let found = format!("it came: {}", hit.what);
                         let failure = Failure::new(step.kind, &step.pointer, hit.at, expected, found);
                         let failure = self.with_lines(failure, matcher);
@@ -470,21 +474,23 @@ impl<'p> Judge<'p> {
         }
     }
 
-    /// A matcher in words.
-    fn describe(&self, matcher: &Matcher) -> String {
-        let names = self.fleet.names();
+    /// A matcher in words, with its `${name}`s filled in.
+    fn describe(&self, matcher: &Matcher, names: &Names) -> String {
+        let devices = self.fleet.names();
+        let filled =
+            |pattern: &str| fill(pattern, names, str::to_owned).unwrap_or_else(|_| pattern.to_owned());
         match matcher {
             Matcher::Line { device, port, pattern } => {
-                format!("line of {} that matches `{pattern}`", self.label(*device, *port))
+                format!("line of {} that matches `{}`", self.label(*device, *port), filled(pattern))
             }
             Matcher::Text { device, port, pattern } => {
-                format!("text from {} that matches `{pattern}`", self.label(*device, *port))
+                format!("text from {} that matches `{}`", self.label(*device, *port), filled(pattern))
             }
             Matcher::Log { device, pattern } => {
-                format!("message of {} that matches `{pattern}`", names[*device])
+                format!("message of {} that matches `{}`", devices[*device], filled(pattern))
             }
             Matcher::Exit { device, code } => {
-                format!("end of the guest of {} with code {code}", names[*device])
+                format!("end of the guest of {} with code {code}", devices[*device])
             }
             Matcher::Packet(packet) => {
                 let link = self.fleet.links().nth(packet.link).map(|(name, _)| name).unwrap_or_default();
