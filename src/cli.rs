@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -41,6 +42,8 @@ pub enum Command {
     Boards(BoardsArgs),
     /// Print the JSON Schema of a file format, for editors.
     Schema(SchemaArgs),
+    /// Print how editors and GDB reach the devices of a fleet.
+    GdbConfig(GdbConfigArgs),
     /// Print a completion script for a shell.
     Completions(CompletionsArgs),
 }
@@ -95,6 +98,9 @@ pub struct BootArgs {
     /// Say at the end, on standard error, how the run went.
     #[arg(long, short)]
     pub verbose: bool,
+    /// Debuggers.
+    #[command(flatten)]
+    pub debug: GdbArgs,
 }
 
 /// `consort run`.
@@ -148,7 +154,35 @@ pub struct RunArgs {
     /// Let guests open files below this directory (semihosting); without it, none.
     #[arg(long, value_name = "DIR")]
     pub semihosting_dir: Option<PathBuf>,
+    /// Debuggers.
+    #[command(flatten)]
+    pub debug: GdbArgs,
 }
+
+/// `--gdb` and what belongs to it.
+#[derive(Args, Debug)]
+pub struct GdbArgs {
+    /// Let a GDB debug each device, on consecutive ports from this one (3333 when none is given, free ones for 0).
+    #[arg(long, value_name = "BASE_PORT", num_args = 0..=1, default_missing_value = "3333")]
+    pub gdb: Option<u16>,
+    /// Hold the fleet at its beginning until the debugger of this device (of every device when none is named)
+    /// continues; may be given several times.
+    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "")]
+    pub wait_gdb: Vec<String>,
+    /// The address to listen on for debuggers. They can do anything: think before you open this to others.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub gdb_listen: IpAddr,
+}
+
+impl GdbArgs {
+    /// The first port, when debuggers are wanted.
+    pub fn base(&self) -> Option<u16> {
+        self.gdb.or((!self.wait_gdb.is_empty()).then_some(DEFAULT_GDB_PORT))
+    }
+}
+
+/// Where debuggers look when nothing else was said.
+const DEFAULT_GDB_PORT: u16 = 3333;
 
 fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().min(8))
@@ -441,6 +475,34 @@ pub enum SchemaKind {
     Board,
     /// Scenario files.
     Scenario,
+}
+
+/// `consort gdb-config`.
+#[derive(Args, Debug)]
+pub struct GdbConfigArgs {
+    /// The fleet file.
+    pub fleet: PathBuf,
+    /// What to print.
+    #[arg(value_enum, default_value_t = GdbConfigKind::Launch)]
+    pub kind: GdbConfigKind,
+    /// Write both below this directory instead, where they are not there yet.
+    #[arg(long, value_name = "DIR")]
+    pub write: Option<PathBuf>,
+    /// The port of the first device, as given to `consort run --gdb`.
+    #[arg(long, value_name = "BASE_PORT", default_value_t = DEFAULT_GDB_PORT)]
+    pub gdb: u16,
+    /// The address of the computer that runs the fleet.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub gdb_listen: IpAddr,
+}
+
+/// What `consort gdb-config` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GdbConfigKind {
+    /// A .vscode/launch.json for Cortex-Debug.
+    Launch,
+    /// A script for GDB with a command per device.
+    Init,
 }
 
 /// `consort completions`.

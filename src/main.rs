@@ -3,6 +3,7 @@
 mod cli;
 mod command;
 mod console;
+mod debug;
 mod failure;
 mod follow;
 mod summary;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         cli::Command::Check(args) => command::check::run(&args),
         cli::Command::Boards(args) => command::boards::run(&args),
         cli::Command::Schema(args) => command::schema::run(args.kind),
+        cli::Command::GdbConfig(args) => command::gdb_config::run(&args),
         cli::Command::Completions(args) => command::completions::run(args.shell),
     };
     result.unwrap_or_else(|failure| failure.report())

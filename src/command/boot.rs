@@ -16,6 +16,7 @@ use consort_machines::Machine;
 
 use crate::cli::BootArgs;
 use crate::console;
+use crate::debug::Debuggers;
 use crate::failure::{Failure, NO};
 use crate::follow::Logs;
 use crate::summary::Summary;
@@ -54,8 +55,11 @@ pub fn run(args: &BootArgs) -> Result<ExitCode, Failure> {
         logs: Logs::default(),
         trace: args.trace.as_deref().map(TraceFile::create).transpose()?,
     };
+    let programs = [args.image.first().map(|image| image_argument(image)).transpose()?.map(|(path, _)| path)];
+    let mut debuggers = Debuggers::open(&args.debug, &fleet, &programs)?;
     let watch = Watch::start();
-    let stop = fleet.run_until(args.duration, &mut watcher);
+    let stop = debuggers.run_until(&mut fleet, args.duration, &mut watcher);
+    drop(debuggers); // tells them that the run is over
     if args.verbose {
         let summary = Summary::new(&mut fleet, Time::ZERO, watch.seconds(), args.seed)?;
         summary.lines().iter().for_each(|line| console::note(line));

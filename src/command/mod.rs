@@ -5,6 +5,7 @@ pub mod boot;
 pub mod check;
 pub mod completions;
 pub mod diff;
+pub mod gdb_config;
 pub mod replay;
 pub mod run;
 pub mod schema;

@@ -18,6 +18,7 @@ use serde_json::json;
 
 use crate::cli::RunArgs;
 use crate::console;
+use crate::debug::{Debuggers, programs};
 use crate::failure::{Failure, NO};
 use crate::follow::{Lines, Logs};
 use crate::summary::Summary;
@@ -47,16 +48,18 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let mut watcher = Watcher::new(args, fleet, &loaded.consoles)?;
     let watch = Watch::start();
     watcher.watch = Some((Watch::start(), begin));
+    let mut debuggers = Debuggers::open(&args.debug, fleet, &programs(&args.fleet)?)?;
     let mut stop = Stop::Reached;
     if let (Some(path), Some(at)) = (&args.save, args.at) {
-        stop = fleet.run_until(at, &mut watcher);
+        stop = debuggers.run_until(fleet, at, &mut watcher);
         if stop == Stop::Reached {
             save(fleet, path)?;
         }
     }
     if stop == Stop::Reached {
-        stop = fleet.run_until(args.duration, &mut watcher);
+        stop = debuggers.run_until(fleet, args.duration, &mut watcher);
     }
+    drop(debuggers); // tells them that the run is over
     let wall = watch.seconds();
     watcher.finish()?;
     let summary = Summary::new(fleet, begin, wall, loaded.seed)?;

@@ -1,0 +1,347 @@
+//! The real `gdb-multiarch` against the running command: three devices of one fleet at once, and equal digests.
+
+#![expect(clippy::unwrap_used)]
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::thread;
+
+use serde_json::{Value, json};
+
+const NAMES: [&str; 3] = ["hub", "watch-1", "sensor-1"];
+/// Long enough for hellos, answers and readings.
+const SPAN: &str = "2500ms";
+
+/// Whether GDB is here; without it the tests say so, but never where results are relied upon.
+fn gdb_is_here(test: &str) -> bool {
+    let here = Command::new("gdb-multiarch").arg("--version").stdout(Stdio::null()).status().is_ok();
+    assert!(here || std::env::var_os("CI").is_none_or(|ci| ci != "true"), "CI needs gdb-multiarch");
+    if !here {
+        eprintln!("{test}: SKIPPED, gdb-multiarch is not installed");
+    }
+    here
+}
+
+fn scratch(test: &str) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("gdb").join(test);
+    std::fs::create_dir_all(&dir).unwrap();
+    dir
+}
+
+fn firmware(name: &str) -> String {
+    format!("{}/firmware/bin/{name}.elf", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A hub, a watch and a sensor on one LAN.
+fn fleet_file(test: &str) -> String {
+    let device = |board: &str, program: &str, mac: &str| json!({ "board": board, "firmware": firmware(program), "config": { "ethernet": { "mac": mac } } });
+    let fleet = json!({
+        "seed": 7,
+        "devices": {
+            "hub": device("mps2-an386", "hub", "02:00:00:01:00:01"),
+            "watch-1": device("mps2-an386", "watch", "02:00:00:02:00:01"),
+            "sensor-1": device("mps2-an385", "sensor", "02:00:00:03:00:01"),
+        },
+        "links": { "home": { "kind": "lan", "joins": NAMES, "latency": "500us" } },
+    });
+    let path = scratch(test).join("fleet.json");
+    std::fs::write(&path, fleet.to_string()).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// A running `consort run`, ended with the test.
+struct Run {
+    child: Child,
+    stderr: BufReader<ChildStderr>,
+    /// The debuggers' ports, in the order of the devices.
+    ports: Vec<u16>,
+}
+
+impl Run {
+    fn start(fleet: &str, debuggers: bool) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_consort"));
+        command.args(["run", fleet, "--for", SPAN, "--threads", "2", "--quiet", "--json"]);
+        if debuggers {
+            command.args(["--gdb", "0", "--wait-gdb"]);
+        }
+        let mut child =
+            command.env("NO_COLOR", "1").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut ports = Vec::new();
+        while debuggers && ports.len() < NAMES.len() {
+            let mut line = String::new();
+            assert!(stderr.read_line(&mut line).unwrap() > 0, "the command ended early");
+            let Some(rest) = line.strip_prefix("gdb ") else { continue };
+            assert!(rest.starts_with(NAMES[ports.len()]), "{line}");
+            let (_, rest) = rest.split_once("gdb-multiarch -ex 'target remote :").unwrap();
+            ports.push(rest.split_once('\'').unwrap().0.parse().unwrap());
+        }
+        Self { child, stderr, ports }
+    }
+
+    /// Waits for the end and gives the digest.
+    fn digest(mut self) -> String {
+        let mut out = String::new();
+        self.child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+        let mut errors = String::new();
+        self.stderr.read_to_string(&mut errors).unwrap();
+        assert!(self.child.wait().unwrap().success(), "{errors}");
+        let summary: Value = serde_json::from_str(out.lines().last().unwrap()).unwrap();
+        summary["summary"]["digest"].as_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What GDB printed, and what it printed on standard error, where monitor commands and warnings go.
+struct Printed {
+    out: String,
+    err: String,
+}
+
+impl Printed {
+    fn has_no_complaint(&self) {
+        for bad in ["Remote failure", "Ignoring packet", "timed out", "Invalid remote reply", "annot access"]
+        {
+            assert!(!self.err.contains(bad), "`{bad}` in:\n{}", self.err);
+        }
+    }
+}
+
+/// Runs a script in GDB.
+fn gdb(program: &str, port: u16, script: &str) -> Printed {
+    let mut command = Command::new("timeout");
+    command.args(["240", "gdb-multiarch", "-nx", "-batch"]);
+    let target = format!("target remote 127.0.0.1:{port}");
+    let settings = ["set pagination off", "set confirm off", "set width 0", "set remotetimeout 60", &target];
+    for line in settings.into_iter().chain(script.lines().map(str::trim).filter(|line| !line.is_empty())) {
+        command.args(["-ex", line]);
+    }
+    let output = command.arg(firmware(program)).stdin(Stdio::null()).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Printed { out: text(&output.stdout), err: text(&output.stderr) }
+}
+
+/// All of `expected` are in `text`, in this order.
+fn in_order(text: &str, expected: &[&str]) {
+    let mut rest = text;
+    for part in expected {
+        let Some(at) = rest.find(part) else { panic!("`{part}` is not in the rest of:\n{text}") };
+        rest = &rest[at + part.len()..];
+    }
+}
+
+#[test]
+fn three_debuggers_at_once_leave_the_digest_alone() {
+    if !gdb_is_here("three_debuggers_at_once_leave_the_digest_alone") {
+        return;
+    }
+    let fleet = fleet_file("three");
+    let alone = Run::start(&fleet, false).digest();
+    let run = Run::start(&fleet, true);
+    let ports = run.ports.clone();
+    let (hub, watch, sensor) = thread::scope(|scope| {
+        let hub = scope.spawn(|| {
+            let script = "
+                break SysTickHandler
+                ignore 1 9
+                continue
+                print g_now
+                stepi 4
+                print g_now
+                info breakpoints
+                delete
+                detach";
+            gdb("hub", ports[0], script)
+        });
+        let watch = scope.spawn(|| {
+            let script = "
+                break EthernetHandler
+                continue
+                backtrace
+                print $xpsr & 0x1ff
+                print $msp == $sp
+                print (unsigned) $control
+                stepi
+                print (unsigned) $pc - (unsigned) &EthernetHandler
+                delete
+                watch g_watch.sensorCount
+                continue
+                backtrace 1
+                monitor time
+                monitor irqs
+                info threads
+                x/2xw 0
+                print *(unsigned *) 0x40200064
+                delete
+                detach";
+            gdb("watch", ports[1], script)
+        });
+        let sensor = scope.spawn(|| {
+            let script = "
+                tbreak main
+                continue
+                next
+                break NodeSleepUntil
+                continue
+                delete
+                finish
+                info registers pc
+                stepi 30
+                detach";
+            gdb("sensor", ports[2], script)
+        });
+        (hub.join().unwrap(), watch.join().unwrap(), sensor.join().unwrap())
+    });
+    in_order(
+        &hub.out,
+        &[
+            "Breakpoint 1, SysTickHandler ()",
+            "$1 = 9",
+            "$2 = 10",
+            "breakpoint already hit 10 times",
+            "detached]",
+        ],
+    );
+    in_order(
+        &watch.out,
+        &[
+            "Breakpoint 1, EthernetHandler ()",
+            "#0  EthernetHandler ()",
+            "#1  <signal handler called>",
+            "main ()",
+            "$1 = 29", // 16 and interrupt 13
+            "$2 = 1",
+            "$3 = 0",
+            "$4 = 2",
+            "Hardware watchpoint 2: g_watch.sensorCount",
+            "Old value = 0",
+            "New value = 1",
+            "#0  ",
+            "(watch-1: cortex-m4",
+            "0x20400000",
+            "$5 = 2271560481", // BYTE_TEST of the LAN9118
+            "detached]",
+        ],
+    );
+    in_order(&watch.err, &["watch-1 at ", "irq 13   enabled", "<EthernetHandler>"]);
+    in_order(
+        &sensor.out,
+        &[
+            "Temporary breakpoint 1, main ()",
+            "Breakpoint 2, NodeSleepUntil",
+            "main ()",
+            "<main+",
+            "detached]",
+        ],
+    );
+    [&hub, &watch, &sensor].into_iter().for_each(Printed::has_no_complaint);
+    assert_eq!(run.digest(), alone);
+}
+
+#[test]
+fn a_debugger_can_change_reset_and_load_a_device() {
+    if !gdb_is_here("a_debugger_can_change_reset_and_load_a_device") {
+        return;
+    }
+    let fleet = fleet_file("change");
+    let alone = Run::start(&fleet, false).digest();
+    let run = Run::start(&fleet, true);
+    let ports = run.ports.clone();
+    let printed = thread::scope(|scope| {
+        let others = [("hub", ports[0]), ("sensor", ports[2])]
+            .map(|(program, port)| scope.spawn(move || gdb(program, port, "detach")));
+        others.into_iter().for_each(|other| {
+            let text = other.join().unwrap();
+            assert!(text.out.contains("detached]"), "{}", text.out);
+        });
+        let script = "
+            break UartInit
+            continue
+            set var $r7 = 0x12345678
+            print/x $r7
+            set var $s0 = 1.5
+            print $d0 != 0
+            set var g_watch.buttons = 77
+            print g_watch.buttons
+            monitor run-for 3ms
+            maintenance flush register-cache
+            monitor devices
+            monitor peripherals uart0
+            monitor link home cut 1ms
+            monitor link nowhere cut
+            monitor snapshot save here
+            monitor reset halt
+            maintenance flush register-cache
+            print $pc == (unsigned) &ResetHandler
+            load
+            compare-sections
+            delete
+            tbreak main
+            continue
+            kill";
+        gdb("watch", ports[1], script)
+    });
+    in_order(
+        &printed.out,
+        &[
+            "Breakpoint 1, UartInit",
+            "$1 = 0x12345678",
+            "$2 = 1",
+            "$3 = 77",
+            "$4 = 1",
+            "Loading section .text",
+            "Transfer rate",
+            ": matched.",
+            "Temporary breakpoint 2, main ()",
+            "killed]",
+        ],
+    );
+    in_order(
+        &printed.err,
+        &[
+            "watch-1 at 0.0",
+            "this debugger",
+            "CTRL ",
+            "home: Cut from",
+            "error: the fleet has no link `nowhere`",
+            "kept as here",
+            "<ResetHandler>",
+        ],
+    );
+    printed.has_no_complaint();
+    assert_ne!(run.digest(), alone, "a reset is no detail");
+}
+
+#[test]
+fn gdb_reads_the_file_that_gdb_config_writes() {
+    let dir = scratch("config");
+    let _ = std::fs::remove_dir_all(&dir);
+    let fleet = fleet_file("config");
+    let config = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_consort"));
+        command.args(["gdb-config", &fleet]).args(args).output().unwrap()
+    };
+    let launch: Value = serde_json::from_slice(&config(&[]).stdout).unwrap();
+    assert_eq!(launch["configurations"][1]["gdbTarget"], "localhost:3334");
+    assert_eq!(
+        launch["configurations"][3]["chainedConfigurations"]["launches"][1]["name"],
+        "consort: sensor-1"
+    );
+    let folder = dir.to_str().unwrap();
+    assert!(config(&["--write", folder, "--gdb", "4000"]).status.success());
+    assert_eq!(config(&["--write", folder]).status.code(), Some(2), "nothing is written over");
+    if gdb_is_here("gdb_reads_the_file_that_gdb_config_writes") {
+        let mut command = Command::new("gdb-multiarch");
+        command.args(["-nx", "-batch", "-x"]).arg(dir.join("consort.gdb"));
+        let output = command.args(["-ex", "show user consort-watch-1"]).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(text.contains("target remote :4001"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
