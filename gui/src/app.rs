@@ -122,7 +122,7 @@ impl App {
                 }
             });
         });
-        egui::CentralPanel::no_frame().show(ui, |ui| {
+        egui::CentralPanel::no_frame().frame(egui::Frame::new().fill(theme::GROUND)).show(ui, |ui| {
             if self.model.fleet.devices.is_empty() {
                 ui.centered_and_justified(|ui| {
                     let text = self.model.trouble.as_deref().unwrap_or("Waiting for the run…");

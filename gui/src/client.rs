@@ -34,11 +34,7 @@ pub fn split(address: &str) -> (&str, Option<&str>) {
 
 impl Client {
     /// Connects and says hello; `wake` is called when something has arrived.
-    pub fn connect(
-        address: &str,
-        token: &str,
-        wake: impl Fn() + Send + 'static,
-    ) -> io::Result<Self> {
+    pub fn connect(address: &str, token: &str, wake: impl Fn() + Send + 'static) -> io::Result<Self> {
         let (give, arriving) = sync_channel(WAITING);
         let socket = if address.contains('/') {
             let socket = UnixStream::connect(address)?;
@@ -56,9 +52,8 @@ impl Client {
         };
         let mut client = Self { socket, arriving, open: BTreeMap::new(), id: 0, gone: false };
         client.ask(Command::Hello { version: VERSION, token: token.to_owned() });
-        client.ask(Command::Subscribe {
-            topics: vec![Topic::Uart, Topic::Frames, Topic::Events, Topic::Logs],
-        });
+        client
+            .ask(Command::Subscribe { topics: vec![Topic::Uart, Topic::Frames, Topic::Events, Topic::Logs] });
         Ok(client)
     }
 

@@ -61,7 +61,8 @@ fn ipv4(data: &[u8]) -> Option<Words> {
             let (source, target) = ports()?;
             let flags = rest.get(13)?;
             let names = [(2, "SYN"), (16, "ACK"), (8, "PSH"), (1, "FIN"), (4, "RST")];
-            let flags: Vec<_> = names.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, name)| *name).collect();
+            let flags: Vec<_> =
+                names.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, name)| *name).collect();
             ("TCP", format!("{from}:{source} → {to}:{target} [{}]", flags.join(" ")))
         }
         1 => ("ICMP", format!("{from} → {to} type {}", rest.first()?)),

@@ -69,7 +69,7 @@ impl Lane {
         let oldest = number(end).saturating_sub(KEPT);
         let mut from = begin.max(Time::from_ps(oldest * BUCKET.as_ps()));
         while from < end {
-            let next = Time::from_ps((number(from) + 1) * BUCKET.as_ps()).min(end);
+            let next = Time::from_ps((number(from) + 1).saturating_mul(BUCKET.as_ps())).min(end);
             self.at(from, |bucket| bucket.busy += next - from);
             from = next;
         }

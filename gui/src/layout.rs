@@ -1,7 +1,9 @@
 //! How the panels are arranged: people move them, and the arrangement is saved.
 
 use egui::{Id, Ui, WidgetText};
-use egui_tiles::{Behavior, Container, Linear, LinearDir, SimplificationOptions, Tile, TileId, Tiles, Tree, UiResponse};
+use egui_tiles::{
+    Behavior, Container, Linear, LinearDir, SimplificationOptions, Tile, TileId, Tiles, Tree, UiResponse,
+};
 
 use crate::model::Model;
 use crate::panels::Panel;
@@ -24,7 +26,7 @@ pub fn first() -> Tree<Panel> {
     let middle = column(&mut tiles, console, timeline, 0.58);
     let right = column(&mut tiles, registers, memory, 0.55);
     let mut row = Linear::new(LinearDir::Horizontal, vec![left, middle, right]);
-    for (tile, share) in [(left, 1.1), (middle, 1.1), (right, 0.8)] {
+    for (tile, share) in [(left, 1.0), (middle, 1.0), (right, 1.0)] {
         row.shares.set_share(tile, share);
     }
     let root = tiles.insert_new(Tile::Container(Container::Linear(row)));

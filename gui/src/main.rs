@@ -28,7 +28,9 @@ fn main() -> ExitCode {
                 println!("consort-gui {}", env!("CARGO_PKG_VERSION"));
                 return ExitCode::SUCCESS;
             }
-            other if other.starts_with('-') || place.is_some() => return usage(&format!("what is `{other}`?")),
+            other if other.starts_with('-') || place.is_some() => {
+                return usage(&format!("what is `{other}`?"));
+            }
             _ => place = Some(argument),
         }
     }
@@ -52,8 +54,7 @@ fn usage(wrong: &str) -> ExitCode {
 }
 
 fn show(address: &str, token: &str, owns: bool) -> Result<(), String> {
-    let viewport =
-        egui::ViewportBuilder::default().with_title("Consort").with_inner_size([1440.0, 860.0]);
+    let viewport = egui::ViewportBuilder::default().with_title("Consort").with_inner_size([1440.0, 860.0]);
     let options = eframe::NativeOptions { viewport, ..Default::default() };
     let (address, token) = (address.to_owned(), token.to_owned());
     let start = move |context: &eframe::CreationContext<'_>| {

@@ -261,8 +261,7 @@ impl Model {
         self.changed_registers.clear();
         for (new, old) in self.peripherals.iter().zip(&before) {
             let differing = new.registers.iter().zip(&old.registers).filter(|(new, old)| new != old);
-            self.changed_registers
-                .extend(differing.map(|(register, _)| (new.name.clone(), register.offset)));
+            self.changed_registers.extend(differing.map(|(register, _)| (new.name.clone(), register.offset)));
         }
     }
 

@@ -4,7 +4,7 @@ use consort_core::component::PortKind;
 use consort_core::device::Action;
 use egui::{ComboBox, Key, ScrollArea, Ui};
 
-use super::{input, mono, passes};
+use super::{input, mono, name_choice, passes};
 use crate::model::Model;
 use crate::theme;
 
@@ -26,7 +26,7 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
     };
     ui.horizontal(|ui| {
         let text = format!("{}.{}", shown.0, shown.1);
-        ComboBox::from_id_salt("console").selected_text(text).show_ui(ui, |ui| {
+        let choice = ComboBox::from_id_salt("console").selected_text(&text).show_ui(ui, |ui| {
             for port in &ports {
                 // Those that said something first catch the eye.
                 let colour = if model.consoles.contains_key(port) { theme::TEXT } else { theme::QUIET };
@@ -36,6 +36,7 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
                 }
             }
         });
+        name_choice(&choice.response, "UART", &text);
         input(ui, &mut model.inputs.console_filter, "Filter console", 140.0);
     });
     let height = (ui.available_height() - 30.0).max(40.0);

@@ -62,7 +62,8 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
 /// Where a link's switch stands: in the middle of what it joins.
 fn hub(rect: Rect, places: &[Pos2], model: &Model, link: usize) -> Pos2 {
     let joined = model.fleet.links[link].joins.iter().filter_map(|end| model.index(&end.device));
-    let (sum, count) = joined.fold((Vec2::ZERO, 0.0), |(sum, count), index| (sum + places[index].to_vec2(), count + 1.0));
+    let (sum, count) =
+        joined.fold((Vec2::ZERO, 0.0), |(sum, count), index| (sum + places[index].to_vec2(), count + 1.0));
     if count == 0.0 { rect.center() } else { (sum / count).to_pos2() + vec2(0.0, 40.0 * link as f32) }
 }
 
@@ -124,7 +125,13 @@ fn device(ui: &mut Ui, painter: &egui::Painter, model: &mut Model, rect: Rect, i
     let below = at + vec2(0.0, RADIUS + 3.0);
     painter.text(below, Align2::CENTER_TOP, &name, FontId::proportional(13.0), theme::TEXT);
     let board = &model.fleet.devices[index].board;
-    painter.text(below + vec2(0.0, 15.0), Align2::CENTER_TOP, board, FontId::proportional(11.0), theme::QUIET);
+    painter.text(
+        below + vec2(0.0, 15.0),
+        Align2::CENTER_TOP,
+        board,
+        FontId::proportional(11.0),
+        theme::QUIET,
+    );
     response.on_hover_text(format!("{activity:?}")).context_menu(|ui| {
         ui.label(&name);
         for (label, action) in
@@ -138,7 +145,9 @@ fn device(ui: &mut Ui, painter: &egui::Painter, model: &mut Model, rect: Rect, i
         let links = model.fleet.links.clone();
         for link in &links {
             if let Some(end) = link.joins.iter().position(|end| end.device == name) {
-                ui.menu_button(format!("Disturb {}", link.name), |ui| faults(ui, model, &link.name, Some(end)));
+                ui.menu_button(format!("Disturb {}", link.name), |ui| {
+                    faults(ui, model, &link.name, Some(end))
+                });
             }
         }
     });

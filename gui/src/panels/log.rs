@@ -13,14 +13,19 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
     let shown = |device: &str, text: &str| passes(filter, device) || passes(filter, text);
     let lines: Vec<_> = model.log.iter().filter(|line| shown(&line.device, &line.text)).collect();
     let row = ui.text_style_height(&egui::TextStyle::Monospace);
-    ScrollArea::both().auto_shrink(false).stick_to_bottom(true).show_rows(ui, row, lines.len(), |ui, rows| {
-        for line in lines.get(rows).unwrap_or_default() {
-            ui.horizontal(|ui| {
-                ui.label(mono(line.at.to_string(), theme::QUIET));
-                let colour = model.index(&line.device).map_or(theme::QUIET, theme::device);
-                ui.label(mono(&line.device, colour));
-                ui.label(mono(&line.text, theme::level(line.level)));
-            });
-        }
-    });
+    ScrollArea::both().auto_shrink(false).stick_to_bottom(true).show_rows(
+        ui,
+        row,
+        lines.len(),
+        |ui, rows| {
+            for line in lines.get(rows).unwrap_or_default() {
+                ui.horizontal(|ui| {
+                    ui.label(mono(line.at.to_string(), theme::QUIET));
+                    let colour = model.index(&line.device).map_or(theme::QUIET, theme::device);
+                    ui.label(mono(&line.device, colour));
+                    ui.label(mono(&line.text, theme::level(line.level)));
+                });
+            }
+        },
+    );
 }

@@ -21,7 +21,8 @@ fn address(text: &str) -> Option<Addr> {
 
 /// Draws it.
 pub fn ui(ui: &mut Ui, model: &mut Model) {
-    let ranges = model.fleet.devices.get(model.selected).map(|device| device.memory.clone()).unwrap_or_default();
+    let ranges =
+        model.fleet.devices.get(model.selected).map(|device| device.memory.clone()).unwrap_or_default();
     ui.horizontal_wrapped(|ui| {
         let typed = input(ui, &mut model.inputs.address, "Address", 100.0);
         let wanted = address(&model.inputs.address);
@@ -50,6 +51,7 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
     };
     let rows = state.data.len().div_ceil(ROW);
     let height = ui.text_style_height(&egui::TextStyle::Monospace);
+    ui.spacing_mut().item_spacing.y = 1.0;
     ScrollArea::both().auto_shrink(false).show_rows(ui, height, rows, |ui, shown| {
         for row in shown {
             let addr = state.addr.wrapping_add((row * ROW) as u64);

@@ -95,6 +95,15 @@ fn input(ui: &mut Ui, text: &mut String, name: &'static str, width: f32) -> egui
     response
 }
 
+/// Names a list to choose from for people who cannot see it.
+fn name_choice(response: &egui::Response, name: &str, chosen: &str) {
+    response.widget_info(|| {
+        let mut info = egui::WidgetInfo::labeled(egui::Role::ComboBox, true, name);
+        info.current_text_value = Some(chosen.to_owned());
+        info
+    });
+}
+
 /// Whether a text has the filter in it, in any case.
 fn passes(filter: &str, text: &str) -> bool {
     filter.is_empty() || text.to_lowercase().contains(&filter.to_lowercase())

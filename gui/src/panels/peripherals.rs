@@ -73,7 +73,8 @@ fn register(ui: &mut Ui, model: &Model, block: &PeripheralState, register: &Peri
     CollapsingHeader::new(title).id_salt((&block.name, register.offset)).show(ui, |ui| {
         for field in &register.fields {
             let high = u32::from(field.lsb) + u32::from(field.width).saturating_sub(1);
-            let value = register.value.map_or_else(|| "-".to_owned(), |value| format!("{:#x}", field.of(value)));
+            let value =
+                register.value.map_or_else(|| "-".to_owned(), |value| format!("{:#x}", field.of(value)));
             ui.label(mono(format!("[{high}:{}] {} = {value}", field.lsb, field.name), theme::TEXT));
         }
     });

@@ -73,7 +73,8 @@ fn flags(name: &str, value: &str) -> String {
         return String::new();
     };
     let flags = [(31, 'N'), (30, 'Z'), (29, 'C'), (28, 'V'), (27, 'Q')];
-    let shown: String = flags.map(|(bit, name)| if value >> bit & 1 == 1 { name } else { '-' }).iter().collect();
+    let shown: String =
+        flags.map(|(bit, name)| if value >> bit & 1 == 1 { name } else { '-' }).iter().collect();
     match value & 0x1ff {
         0 => format!("{shown}  Thread"),
         15 => format!("{shown}  SysTick"),

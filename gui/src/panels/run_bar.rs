@@ -28,11 +28,8 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
     ui.horizontal_wrapped(|ui| {
         ui.label(RichText::new("◆ consort").color(theme::ACCENT).strong());
         let running = model.status.running;
-        let (label, command) = if running {
-            ("⏸ Pause", Command::Pause)
-        } else {
-            ("▶ Run", Command::Run { until: None })
-        };
+        let (label, command) =
+            if running { ("⏸ Pause", Command::Pause) } else { ("▶ Run", Command::Run { until: None }) };
         if ui.button(label).on_hover_text("F5").clicked() {
             model.ask(command);
         }
@@ -43,13 +40,15 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
         if ui.button("Step window").on_hover_text("the whole fleet, F11").clicked() {
             model.ask(Command::StepWindow);
         }
-        ComboBox::from_id_salt("speed").selected_text(speed(model.status.speed)).show_ui(ui, |ui| {
+        let shown = speed(model.status.speed);
+        let choice = ComboBox::from_id_salt("speed").selected_text(&shown).show_ui(ui, |ui| {
             for (name, times) in SPEEDS {
                 if ui.selectable_label(model.status.speed == times, name).clicked() {
                     model.ask(Command::Speed { times });
                 }
             }
         });
+        super::name_choice(&choice.response, "Speed", &shown);
         ui.separator();
         ui.label(mono(format!("t = {} s", model.status.now), theme::TEXT));
         ui.label(RichText::new(format!("seed {}", model.fleet.seed)).color(theme::QUIET));

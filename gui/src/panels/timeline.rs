@@ -25,14 +25,16 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
         if ui.button("Zoom out").clicked() {
             model.inputs.span = (span + span).min(LONGEST);
         }
-        for (colour, text) in
-            [(theme::GOOD, "runs"), (theme::CHANGED, "interrupt"), (theme::ACCENT, "packet"), (theme::TEXT, "UART")]
-        {
+        for (colour, text) in [
+            (theme::GOOD, "runs"),
+            (theme::CHANGED, "interrupt"),
+            (theme::ACCENT, "packet"),
+            (theme::TEXT, "UART"),
+        ] {
             ui.colored_label(colour, text);
         }
     });
-    let (rect, response) =
-        ui.allocate_exact_size(ui.available_size().max(Vec2::splat(60.0)), Sense::hover());
+    let (rect, response) = ui.allocate_exact_size(ui.available_size().max(Vec2::splat(60.0)), Sense::hover());
     response.widget_info(|| WidgetInfo::labeled(egui::Role::Image, true, "timeline of all devices"));
     if response.hovered() {
         let zoom = ui.input(|input| input.zoom_delta() * (input.smooth_scroll_delta().y / 200.0).exp());
@@ -45,9 +47,8 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
     let begin = Time::from_ps(now.as_ps().saturating_sub(span.as_ps()));
     let lanes = Rect::from_min_max(rect.min + vec2(NAMES, 0.0), rect.max - vec2(6.0, 18.0));
     let painter = ui.painter_at(rect);
-    let x_of = |at: Time| {
-        lanes.min.x + (at.since(begin).as_secs_f64() / span.as_secs_f64()) as f32 * lanes.width()
-    };
+    let x_of =
+        |at: Time| lanes.min.x + (at.since(begin).as_secs_f64() / span.as_secs_f64()) as f32 * lanes.width();
     axis(&painter, lanes, begin, span, x_of);
     let height = lanes.height() / model.lanes.len().max(1) as f32;
     // One column for at least one bucket and at least two points.
@@ -58,11 +59,17 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
         let colour = theme::device(index);
         let label = pos2(lanes.min.x - 6.0, middle);
         painter.text(label, Align2::RIGHT_CENTER, name, FontId::proportional(12.0), colour);
-        painter.line_segment([pos2(lanes.min.x, middle), pos2(lanes.max.x, middle)], Stroke::new(1.0, theme::LINE));
+        painter.line_segment(
+            [pos2(lanes.min.x, middle), pos2(lanes.max.x, middle)],
+            Stroke::new(1.0, theme::LINE),
+        );
         let half = (height * 0.3).clamp(2.0, 14.0);
         for column in 0..columns {
             let at = |column: u64| {
-                Time::from_ps(begin.as_ps() + (u128::from(span.as_ps()) * u128::from(column) / u128::from(columns)) as u64)
+                Time::from_ps(
+                    begin.as_ps()
+                        + (u128::from(span.as_ps()) * u128::from(column) / u128::from(columns)) as u64,
+                )
             };
             let (from, to) = (at(column), at(column + 1));
             let sum = lane.sum(from, to);
@@ -81,7 +88,11 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
                 painter.line_segment(tick, Stroke::new(1.0, theme::CHANGED));
             }
             if sum.uart > 0 {
-                painter.rect_filled(Rect::from_center_size(pos2(left, middle + half), Vec2::splat(3.0)), 0.0, theme::TEXT);
+                painter.rect_filled(
+                    Rect::from_center_size(pos2(left, middle + half), Vec2::splat(3.0)),
+                    0.0,
+                    theme::TEXT,
+                );
             }
             if sum.packets > 0 {
                 painter.circle_filled(pos2(left, middle - half), 2.5, theme::ACCENT);
@@ -98,12 +109,21 @@ fn axis(painter: &egui::Painter, lanes: Rect, begin: Time, span: Time, x_of: imp
     let steps = [1, 5, 10, 50, 100, 500, 1_000, 5_000, 10_000].map(Time::from_ms);
     let most = (lanes.width() / 70.0).max(1.0) as u64;
     let step = steps.into_iter().find(|step| span.as_ps() / step.as_ps() <= most).unwrap_or(LONGEST);
-    let mut at = Time::from_ps(begin.as_ps().div_ceil(step.as_ps()) * step.as_ps());
-    while at <= begin + span {
+    let mut at = Time::from_ps(begin.as_ps().div_ceil(step.as_ps()).saturating_mul(step.as_ps()));
+    for _ in 0..=most {
+        if at > begin + span {
+            break;
+        }
         let x = x_of(at);
         painter.vline(x, lanes.y_range(), Stroke::new(0.5, theme::LINE));
         let text = format!("{:.3} s", at.as_secs_f64());
-        painter.text(pos2(x, lanes.max.y + 2.0), Align2::CENTER_TOP, text, FontId::proportional(11.0), theme::QUIET);
+        painter.text(
+            pos2(x, lanes.max.y + 2.0),
+            Align2::CENTER_TOP,
+            text,
+            FontId::proportional(11.0),
+            theme::QUIET,
+        );
         at += step;
     }
 }
@@ -130,5 +150,11 @@ fn hover(
         sum.interrupts,
         sum.packets
     );
-    painter.text(lanes.left_top() + vec2(4.0, 0.0), Align2::LEFT_TOP, text, FontId::monospace(12.0), theme::TEXT);
+    painter.text(
+        lanes.left_top() + vec2(4.0, 0.0),
+        Align2::LEFT_TOP,
+        text,
+        FontId::monospace(12.0),
+        theme::TEXT,
+    );
 }
