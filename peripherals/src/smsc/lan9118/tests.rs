@@ -10,7 +10,8 @@ const A: [u8; 6] = [0x52, 0x54, 0, 0, 0, 1];
 const B: [u8; 6] = [0x52, 0x54, 0, 0, 0, 2];
 
 fn rig() -> Rig<Lan9118> {
-    let config = serde_json::from_value(serde_json::json!({ "mac": "52:54:00:00:00:01", "pull_up": true })).unwrap();
+    let config =
+        serde_json::from_value(serde_json::json!({ "mac": "52:54:00:00:00:01", "pull_up": true })).unwrap();
     Rig::new(Lan9118::new(config))
 }
 
