@@ -38,6 +38,8 @@ pub enum Command {
     Diff(DiffArgs),
     /// Find mistakes in fleet, scenario, board and firmware files without running them.
     Check(CheckArgs),
+    /// See and steer a fleet in a window.
+    Gui(GuiArgs),
     /// List the boards, or show one in detail.
     Boards(BoardsArgs),
     /// Print the JSON Schema of a file format, for editors.
@@ -154,6 +156,12 @@ pub struct RunArgs {
     /// Let guests open files below this directory (semihosting); without it, none.
     #[arg(long, value_name = "DIR")]
     pub semihosting_dir: Option<PathBuf>,
+    /// Let other programs see and steer the run, at HOST:PORT of this computer or at a path (a Unix socket).
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true, default_missing_value = "127.0.0.1:0", conflicts_with_all = ["gdb", "wait_gdb"])]
+    pub control: Option<String>,
+    /// Wait for a client of --control to let the run begin.
+    #[arg(long, requires = "control")]
+    pub paused: bool,
     /// Debuggers.
     #[command(flatten)]
     pub debug: GdbArgs,
@@ -311,6 +319,17 @@ pub struct DiffArgs {
     /// How many equal events before the difference are shown.
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub context: usize,
+}
+
+/// `consort gui`.
+#[derive(Args, Debug)]
+pub struct GuiArgs {
+    /// The fleet file to run and show.
+    #[arg(required_unless_present = "attach")]
+    pub fleet: Option<PathBuf>,
+    /// Show a run that `consort run --control` opened instead: what it printed.
+    #[arg(long, value_name = "ADDRESS#TOKEN", conflicts_with = "fleet")]
+    pub attach: Option<String>,
 }
 
 /// `consort check`.

@@ -3,6 +3,7 @@
 mod cli;
 mod command;
 mod console;
+mod control;
 mod debug;
 mod failure;
 mod follow;
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         cli::Command::Boot(args) => command::boot::run(&args),
         cli::Command::Run(args) => command::run::run(&args),
+        cli::Command::Gui(args) => command::gui::run(&args),
         cli::Command::Test(args) => command::test::run(&args),
         cli::Command::Replay(args) => command::replay::run(&args),
         cli::Command::Diff(args) => command::diff::run(&args),

@@ -6,6 +6,7 @@ pub mod check;
 pub mod completions;
 pub mod diff;
 pub mod gdb_config;
+pub mod gui;
 pub mod replay;
 pub mod run;
 pub mod schema;

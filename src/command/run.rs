@@ -18,6 +18,7 @@ use serde_json::json;
 
 use crate::cli::RunArgs;
 use crate::console;
+use crate::control::{self, Control};
 use crate::debug::{Debuggers, programs};
 use crate::failure::{Failure, NO};
 use crate::follow::{Lines, Logs};
@@ -48,16 +49,24 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let mut watcher = Watcher::new(args, fleet, &loaded.consoles)?;
     let watch = Watch::start();
     watcher.watch = Some((Watch::start(), begin));
+    let mut control = open_control(args, fleet, loaded.seed, &loaded.consoles)?;
     let mut debuggers = Debuggers::open(&args.debug, fleet, &programs(&args.fleet)?)?;
+    let mut go = |fleet: &mut Fleet, until, watcher: &mut Watcher<'_>| match &mut control {
+        Some(control) => control.run_until(fleet, until, watcher),
+        None => debuggers.run_until(fleet, until, watcher),
+    };
     let mut stop = Stop::Reached;
     if let (Some(path), Some(at)) = (&args.save, args.at) {
-        stop = debuggers.run_until(fleet, at, &mut watcher);
+        stop = go(fleet, at, &mut watcher);
         if stop == Stop::Reached {
             save(fleet, path)?;
         }
     }
     if stop == Stop::Reached {
-        stop = debuggers.run_until(fleet, args.duration, &mut watcher);
+        stop = go(fleet, args.duration, &mut watcher);
+    }
+    if let Some(control) = control {
+        control.finish();
     }
     drop(debuggers); // tells them that the run is over
     let wall = watch.seconds();
@@ -76,6 +85,25 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::from(NO));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Opens the door of `--control` and says where it is.
+fn open_control(
+    args: &RunArgs,
+    fleet: &mut Fleet,
+    seed: u64,
+    consoles: &[Option<u16>],
+) -> Result<Option<Control>, Failure> {
+    let Some(address) = &args.control else { return Ok(None) };
+    let info = control::describe(fleet, &args.fleet, seed, consoles);
+    let control = Control::open(address, info, args.paused, args.realtime)?.keep_events(args.trace.is_some());
+    let (address, token) = control.address();
+    if args.json {
+        console::line(&json!({ "control": { "address": address, "token": token } }).to_string());
+    } else {
+        console::note(&format!("control at {address}#{token}"));
+    }
+    Ok(Some(control))
 }
 
 fn save(fleet: &Fleet, path: &Path) -> Result<(), Failure> {
@@ -178,7 +206,9 @@ impl Observer for Watcher<'_> {
     fn sent(&mut self, device: usize, port: &Port, sent: &Sent) {
         if port.kind == PortKind::Uart {
             let mut lines = std::mem::take(&mut self.lines);
-            lines.add(device, sent.port, sent.at, &sent.data, |at, line| self.show(device, sent.port, at, line));
+            lines.add(device, sent.port, sent.at, &sent.data, |at, line| {
+                self.show(device, sent.port, at, line)
+            });
             self.lines = lines;
         }
     }
@@ -202,7 +232,9 @@ impl Observer for Watcher<'_> {
     }
 
     fn window(&mut self, now: Time) -> ControlFlow<()> {
-        if let Some((watch, begin)) = self.watch.as_ref().filter(|_| self.args.realtime) {
+        if let Some((watch, begin)) =
+            self.watch.as_ref().filter(|_| self.args.realtime && self.args.control.is_none())
+        {
             watch.wait_for(now.since(*begin));
         }
         if let Some(progress) = &self.progress {
@@ -212,6 +244,10 @@ impl Observer for Watcher<'_> {
                 progress.set_message(format!("{now} s, {speed:.1} x real time"));
             }
         }
-        if self.interrupted.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if self.interrupted.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 }
