@@ -115,7 +115,7 @@ macro_rules! latch {
 const PINS: &[Register] = array!(rw PIN_CNF, 4, "PIN_CNF[", "]", 2, CNF;
     0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31);
 const PINS1: &[Register] = array!(rw PORT1 + PIN_CNF, 4, "P1.PIN_CNF[", "]", 2, CNF;
-    0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+    0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31);
 
 static SPEC51: Spec = Spec::new(&[], &[], &[], &[port!(0, ""), PINS]);
 static SPEC1: Spec = Spec::new(&[], &[], &[], &[port!(0, ""), latch!(0, ""), PINS]);

@@ -123,7 +123,8 @@ impl Logic for Gpiote {
         if old & 3 == TASK_MODE && moved {
             Signal::Take { pin: Self::pin(old), level: None }.send(io);
         }
-        if value & 3 == TASK_MODE && (old & 3 != TASK_MODE || moved) {
+        // PS 22.4.7, OUTINIT: the level when the channel is configured, again with each write of CONFIG.
+        if value & 3 == TASK_MODE {
             self.drive(channel, value >> 20 & 1 != 0, io);
         }
     }
@@ -201,6 +202,8 @@ mod tests {
         assert!(bench.gpio.lines[5]);
         bench.write(CLR, 1);
         assert!(!bench.gpio.lines[5]);
+        bench.write(CONFIG, TASK_MODE | 5 << 8 | TOGGLE << 16 | 1 << 20);
+        assert!(bench.gpio.lines[5], "configured again");
         bench.write(OUT, 1);
         bench.write(CONFIG, 0);
         assert!(!bench.gpio.lines[5], "given back to OUT and DIR");

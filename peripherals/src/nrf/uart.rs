@@ -117,6 +117,9 @@ pub struct UartConfig {
     /// The pin that the port drives; any connected pin when absent.
     #[serde(default)]
     pub rxd: Option<u8>,
+    /// Whether the port is reached with no pin selected too, as images made for other emulators expect.
+    #[serde(default)]
+    pub unrouted: bool,
 }
 
 /// What the receiver holds between the line and RXD (nRF51 RM 29.5: six bytes).
@@ -173,6 +176,14 @@ impl Uart {
         Time::from_ps((bits * 62_500) * (1 << 32) / rate)
     }
 
+    /// Whether the pin that a PSEL register selects leads to the port.
+    fn wired(&self, select: u32, wire: Option<u8>, io: &Io<'_, '_>) -> bool {
+        match psel(io.reg(select)) {
+            Some(pin) => wire.is_none_or(|wire| pin == wire),
+            None => self.config.unrouted,
+        }
+    }
+
     fn shift_next(&mut self, io: &mut Io<'_, '_>) {
         if self.shift.is_some() || !self.tx_on {
             return;
@@ -186,8 +197,7 @@ impl Uart {
     fn sent(&mut self, io: &mut Io<'_, '_>) {
         self.tx_end = Time::MAX;
         let Some(byte) = self.shift.take() else { return };
-        let pin = psel(io.reg(PSEL_TXD));
-        if pin.is_some() && self.config.txd.is_none_or(|wired| pin == Some(wired)) {
+        if self.wired(PSEL_TXD, self.config.txd, io) {
             io.cx.send(&[byte][..]);
         }
         io.raise(TXDRDY);
@@ -203,9 +213,7 @@ impl Uart {
     }
 
     fn room(&self, io: &Io<'_, '_>) -> bool {
-        let pin = psel(io.reg(PSEL_RXD));
-        let wired = pin.is_some() && self.config.rxd.is_none_or(|wired| pin == Some(wired));
-        wired
+        self.wired(PSEL_RXD, self.config.rxd, io)
             && self.rx_on
             && Self::on(io)
             && if Self::dma(io) { self.rx_armed && self.rx_left > 0 } else { self.fifo.len() < FIFO }
@@ -433,7 +441,7 @@ mod tests {
     use consort_core::testing::Rig;
 
     fn rig(series: Series, enable: u32) -> Rig<Block<Uart>> {
-        let mut rig = Rig::new(Block::new(UartConfig { series, txd: None, rxd: None }));
+        let mut rig = Rig::new(Block::new(UartConfig { series, ..UartConfig::default() }));
         rig.write(ENABLE, enable);
         rig.write(PSEL_TXD, 24);
         rig.write(PSEL_RXD, 25);

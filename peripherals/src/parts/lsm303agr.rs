@@ -38,6 +38,9 @@ pub struct Lsm303agrConfig {
     /// Whether the chip's x and y are the board's y and x.
     #[serde(default)]
     pub swap: bool,
+    /// Whether a transistor between the pins and the processor inverts `int1` and `drdy`.
+    #[serde(default)]
+    pub inverted: bool,
 }
 
 /// LSM303AGR. Lines `int1` (accelerometer) and `drdy` (magnetometer); channels `x`, `y`, `z` in mg and
@@ -125,8 +128,9 @@ impl Lsm303agr {
         let active_high = self.reg(CTRL_REG6_A) & 2 == 0;
         let accel_wanted = self.reg(CTRL_REG3_A) & 0x10 != 0;
         let mag_wanted = self.reg(CFG_REG_C_M) & 1 != 0;
-        cx.drive(0, (self.accel.ready(now) && accel_wanted) == active_high);
-        cx.drive(1, self.mag.ready(now) && mag_wanted);
+        let inverted = self.config.inverted;
+        cx.drive(0, ((self.accel.ready(now) && accel_wanted) == active_high) != inverted);
+        cx.drive(1, (self.mag.ready(now) && mag_wanted) != inverted);
         let mut next = Time::MAX;
         for (sampler, wanted) in [(&self.accel, accel_wanted), (&self.mag, mag_wanted)] {
             if wanted && !sampler.ready(now) {
