@@ -341,8 +341,9 @@ fn write_memory(fleet: &mut Fleet, device: usize, parsed: Option<((Addr, u64), V
         let mut offset = 0;
         while offset < data.len() {
             let at = addr + offset as u64;
-            let natural =
-                [4, 2, 1].into_iter().find(|size| at % size == 0 && data.len() - offset >= *size as usize);
+            let natural = [4, 2, 1]
+                .into_iter()
+                .find(|size| at.is_multiple_of(*size) && data.len() - offset >= *size as usize);
             let end = offset + natural.unwrap_or(1) as usize;
             if debug.write(at, &data[offset..end]).is_err() {
                 return false;
