@@ -255,7 +255,13 @@ impl Words for CmsdkUart {
                 }
             }
             STATE => self.overruns &= !value,
-            CTRL => self.ctrl = value & 0x7F,
+            CTRL => {
+                self.ctrl = value & 0x7F;
+                // What waited on the host's side may have entered the buffer before the driver was ready.
+                if !self.lossy && self.rx_full && self.ctrl & CTRL_RX_INTERRUPT != 0 {
+                    self.interrupts |= RX;
+                }
+            }
             INTSTATUS => {
                 self.interrupts &= !value;
                 self.overruns &= !value;
