@@ -107,6 +107,9 @@ impl App {
             let device = self.model.name();
             self.model.ask(Command::StepInstruction { device });
         }
+        if ui.input(|input| input.modifiers.command && input.key_pressed(Key::Q)) {
+            ui.ctx().send_viewport_cmd(egui::ViewportCommand::Close);
+        }
         if pressed(Key::F11) {
             self.model.ask(Command::StepWindow);
         }

@@ -26,7 +26,7 @@ pub fn first() -> Tree<Panel> {
     let middle = column(&mut tiles, console, timeline, 0.58);
     let right = column(&mut tiles, registers, memory, 0.55);
     let mut row = Linear::new(LinearDir::Horizontal, vec![left, middle, right]);
-    for (tile, share) in [(left, 1.0), (middle, 1.0), (right, 1.0)] {
+    for (tile, share) in [(left, 1.0), (middle, 1.0), (right, 1.05)] {
         row.shares.set_share(tile, share);
     }
     let root = tiles.insert_new(Tile::Container(Container::Linear(row)));

@@ -54,7 +54,7 @@ fn usage(wrong: &str) -> ExitCode {
 }
 
 fn show(address: &str, token: &str, owns: bool) -> Result<(), String> {
-    let viewport = egui::ViewportBuilder::default().with_title("Consort").with_inner_size([1440.0, 860.0]);
+    let viewport = egui::ViewportBuilder::default().with_title("Consort").with_inner_size([1520.0, 900.0]);
     let options = eframe::NativeOptions { viewport, ..Default::default() };
     let (address, token) = (address.to_owned(), token.to_owned());
     let start = move |context: &eframe::CreationContext<'_>| {

@@ -109,6 +109,7 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
 
 fn bytes(ui: &mut Ui, packet: &Packet) {
     ScrollArea::both().id_salt("packet bytes").auto_shrink(false).show(ui, |ui| {
+        ui.style_mut().wrap_mode = Some(egui::TextWrapMode::Extend);
         for (row, chunk) in packet.frame.data.chunks(16).enumerate() {
             let hex: Vec<_> = chunk.iter().map(|byte| format!("{byte:02x}")).collect();
             let text: String = chunk.iter().map(|byte| printable(*byte)).collect();
