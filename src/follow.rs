@@ -17,7 +17,7 @@ pub struct Lines {
 
 impl Lines {
     /// Takes bytes of one UART, and calls `each` with the time and text of every line they complete. A line's
-    /// time is that of its first byte.
+    /// time is that of its last byte, so that lines come in the order of their times.
     pub fn add(
         &mut self,
         device: usize,
@@ -29,8 +29,8 @@ impl Lines {
         for byte in data {
             match byte {
                 b'\n' => {
-                    let (begun, line) = self.open.remove(&(device, port)).unwrap_or((at, Vec::new()));
-                    each(begun, &text(&line));
+                    let (_, line) = self.open.remove(&(device, port)).unwrap_or_default();
+                    each(at, &text(&line));
                 }
                 b'\r' => {}
                 byte => {
@@ -38,10 +38,11 @@ impl Lines {
                         Entry::Occupied(entry) => entry.into_mut(),
                         Entry::Vacant(entry) => entry.insert((at, Vec::new())),
                     };
+                    entry.0 = at;
                     entry.1.push(*byte);
                     if entry.1.len() == LONGEST_LINE {
-                        let (begun, line) = self.open.remove(&(device, port)).unwrap_or_default();
-                        each(begun, &text(&line));
+                        let (_, line) = self.open.remove(&(device, port)).unwrap_or_default();
+                        each(at, &text(&line));
                     }
                 }
             }
@@ -98,13 +99,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_carry_the_time_of_their_first_byte() {
+    fn lines_carry_the_time_of_their_last_byte() {
         let (mut lines, mut seen) = (Lines::default(), Vec::new());
         for (at, data) in [(1, "he"), (2, "llo\r\nwor"), (3, "ld")] {
             lines.add(0, 0, Time::from_us(at), data.as_bytes(), |at, line| seen.push((at, line.to_owned())));
         }
-        assert_eq!(seen, [(Time::from_us(1), "hello".to_owned())]);
-        assert_eq!(lines.rest(), [(0, 0, Time::from_us(2), "world".to_owned())]);
+        assert_eq!(seen, [(Time::from_us(2), "hello".to_owned())]);
+        assert_eq!(lines.rest(), [(0, 0, Time::from_us(3), "world".to_owned())]);
     }
 
     #[test]
