@@ -503,8 +503,11 @@ mod tests {
 
     #[test]
     fn pins_that_lead_elsewhere_do_not_reach_the_port() {
-        let mut rig =
-            Rig::new(Block::<Uart>::new(UartConfig { series: Series::Nrf51, txd: Some(24), rxd: None }));
+        let mut rig = Rig::new(Block::<Uart>::new(UartConfig {
+            series: Series::Nrf51,
+            txd: Some(24),
+            ..UartConfig::default()
+        }));
         rig.write(ENABLE, 4);
         rig.write(PSEL_TXD, 3);
         rig.write(STARTTX, 1);
