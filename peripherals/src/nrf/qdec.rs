@@ -205,7 +205,7 @@ mod tests {
         rig.write(PSEL_B, 4);
         rig.write(ENABLE, 1);
         rig.write(START, 1);
-        let mut level = |rig: &mut Rig<Block<Qdec>>, pin: u64, level: u64| {
+        let level = |rig: &mut Rig<Block<Qdec>>, pin: u64, level: u64| {
             let addr = 1 << 31 | (level << 6 | pin) << 18;
             rig.with(|qdec, cx| qdec.bus_event(addr, cx));
             rig.run_for(Time::from_us(128));

@@ -58,7 +58,7 @@ impl Pdm {
         let (ptr, count) = (io.reg(PDM_PTR), io.reg(PDM_MAXCNT).max(1));
         self.buffer = Some((ptr, count));
         // PS 46.2: samples per second = PDM_CLK / 64 (80); the register is the clock times 2^32 / 32 MHz.
-        let clock = (u64::from(io.reg(PDM_CLKCTRL)) * 32_000_000 >> 32).max(1_000);
+        let clock = ((u64::from(io.reg(PDM_CLKCTRL)) * 32_000_000) >> 32).max(1_000);
         let ratio = if io.reg(PDM_RATIO) & 1 != 0 { 80 } else { 64 };
         let both = if io.reg(PDM_MODE) & 1 != 0 { 1 } else { 2 };
         let ps = u64::from(count) * ratio * 1_000_000_000_000 / (clock * both);
@@ -161,7 +161,7 @@ impl I2s {
         let words = io.reg(RXTXD_MAXCNT).max(1);
         self.receiving = (io.reg(RXEN) != 0).then(|| (io.reg(RXD_PTR), words));
         // PS 44.4: LRCK = MCK / RATIO; a frame is two samples of SWIDTH.
-        let master = (u64::from(io.reg(MCKFREQ)) * 32_000_000 >> 32).max(10_000);
+        let master = ((u64::from(io.reg(MCKFREQ)) * 32_000_000) >> 32).max(10_000);
         let ratio = [32, 48, 64, 96, 128, 192, 256, 384, 512][io.reg(RATIO).min(8) as usize];
         let frames_per_word = [2, 1, 1, 1][(io.reg(SWIDTH) & 3) as usize];
         let ps = u64::from(words) * frames_per_word * ratio * 1_000_000_000_000 / master;

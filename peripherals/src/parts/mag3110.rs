@@ -104,10 +104,10 @@ impl Part for Mag3110 {
     fn i2c_write(&mut self, byte: u8, cx: &mut Cx<'_>) -> bool {
         let Some(register) = self.pointer.write(byte) else { return true };
         self.pointer.set(register.wrapping_add(1));
-        if register > SYSMOD {
-            if let Some(stored) = self.registers.get_mut(usize::from(register)) {
-                *stored = byte;
-            }
+        if register > SYSMOD
+            && let Some(stored) = self.registers.get_mut(usize::from(register))
+        {
+            *stored = byte;
         }
         if register == CTRL_REG2 {
             self.registers[usize::from(CTRL_REG2)] &= !0x10; // the sensor reset is done at once

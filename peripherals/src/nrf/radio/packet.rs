@@ -17,7 +17,7 @@ pub struct Bits {
 
 impl Bits {
     fn push(&mut self, bit: bool) {
-        if self.len % 8 == 0 {
+        if self.len.is_multiple_of(8) {
             self.bytes.push(0);
         }
         if let (true, Some(last)) = (bit, self.bytes.last_mut()) {
@@ -379,9 +379,7 @@ mod tests {
             let out = positions[6];
             expected.push(out);
             let mut next = [false; 7];
-            for index in 1..7 {
-                next[index] = positions[index - 1];
-            }
+            next[1..7].copy_from_slice(&positions[..6]);
             next[0] = out;
             next[4] ^= out;
             positions = next;

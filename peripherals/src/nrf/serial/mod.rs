@@ -208,7 +208,7 @@ fn bit_time(frequency: u32, bits: u64) -> Time {
         0 => 100_000,
         0x0A00_0000 => 16_000_000,
         0x1400_0000 => 32_000_000,
-        other => (u64::from(other) * 16_000_000 >> 32).max(1),
+        other => ((u64::from(other) * 16_000_000) >> 32).max(1),
     };
     Time::from_ps(bits.saturating_mul(1_000_000_000_000) / hz)
 }
