@@ -496,13 +496,14 @@ impl Words for Adapter {
             EVT_BASE => self.evt_base = value & !7,
             EVT_SIZE
                 if value == 0
-                    || value % 8 == 0 && (SMALLEST_EVENT_RING..=LARGEST_EVENT_RING).contains(&value) =>
+                    || value.is_multiple_of(8)
+                        && (SMALLEST_EVENT_RING..=LARGEST_EVENT_RING).contains(&value) =>
             {
                 self.evt_size = value;
             }
             CMD_SIZE | EVT_SIZE => self.fail(TOLD_RING, cx, "a ring's size cannot be"),
             CMD_HEAD => self.ring_doorbell(value, cx),
-            EVT_TAIL if value < self.evt_size && value % 8 == 0 => self.evt_tail = value,
+            EVT_TAIL if value < self.evt_size && value.is_multiple_of(8) => self.evt_tail = value,
             EVT_TAIL => self.fail(TOLD_RING, cx, "EVT_TAIL is not a place in the event ring"),
             _ => {}
         }
@@ -654,14 +655,12 @@ mod tests {
     fn run(a: &mut Rig<Adapter>, b: &mut Rig<Adapter>, span: Time) {
         let end = a.now + span;
         loop {
-            for (from, to) in [(&mut *a, &mut *b)] {
-                while !from.sent.is_empty() || !to.sent.is_empty() {
-                    for (_, frame) in std::mem::take(&mut from.sent) {
-                        to.receive(&frame);
-                    }
-                    for (_, frame) in std::mem::take(&mut to.sent) {
-                        from.receive(&frame);
-                    }
+            while !a.sent.is_empty() || !b.sent.is_empty() {
+                for (_, frame) in std::mem::take(&mut a.sent) {
+                    b.receive(&frame);
+                }
+                for (_, frame) in std::mem::take(&mut b.sent) {
+                    a.receive(&frame);
                 }
             }
             let next = a.wake.min(b.wake);

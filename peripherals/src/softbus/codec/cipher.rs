@@ -19,9 +19,9 @@ pub type AuthKey = [u8; 16];
 /// Key of a session.
 pub type SessionKey = [u8; 32];
 
-fn seal<C: Aead + KeyInit>(key: &[u8], iv: [u8; IV], plain: &[u8]) -> Vec<u8>
+fn seal<C>(key: &[u8], iv: [u8; IV], plain: &[u8]) -> Vec<u8>
 where
-    C: aes_gcm::aead::AeadCore<NonceSize = aes_gcm::aead::consts::U12>,
+    C: Aead + KeyInit + aes_gcm::aead::AeadCore<NonceSize = aes_gcm::aead::consts::U12>,
 {
     // Only lengths far beyond the limits of every caller make encryption fail; an empty body is refused by
     // every receiver.
@@ -31,9 +31,9 @@ where
         .unwrap_or_default()
 }
 
-fn open<C: Aead + KeyInit>(key: &[u8], body: &[u8]) -> Result<Vec<u8>, CodecError>
+fn open<C>(key: &[u8], body: &[u8]) -> Result<Vec<u8>, CodecError>
 where
-    C: aes_gcm::aead::AeadCore<NonceSize = aes_gcm::aead::consts::U12>,
+    C: Aead + KeyInit + aes_gcm::aead::AeadCore<NonceSize = aes_gcm::aead::consts::U12>,
 {
     let (iv, sealed) = body.split_first_chunk::<IV>().ok_or(CodecError::Short("an encrypted body"))?;
     let cipher = C::new_from_slice(key).map_err(|_| CodecError::Decrypt)?;

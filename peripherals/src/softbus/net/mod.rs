@@ -440,7 +440,7 @@ impl Net {
             let reset = match segment.ack {
                 Some(ack) => Segment { seq: ack, rst: true, ..Segment::default() },
                 None => Segment {
-                    ack: Some(segment.seq.wrapping_add(segment.len())),
+                    ack: Some(segment.seq.wrapping_add(segment.advance())),
                     rst: true,
                     ..Segment::default()
                 },

@@ -51,7 +51,7 @@ pub struct Segment {
 
 impl Segment {
     /// How far it moves the sequence number.
-    pub fn len(&self) -> u32 {
+    pub fn advance(&self) -> u32 {
         self.payload.len() as u32 + u32::from(self.syn) + u32::from(self.fin)
     }
 }
@@ -332,7 +332,7 @@ impl Connection {
             self.probe = false;
             self.rto = self.estimate();
             self.timer = (self.una != self.max).then(|| now + self.rto);
-        } else if segment.len() == 0 && u32::from(segment.window) == self.window && self.una != self.nxt {
+        } else if segment.advance() == 0 && u32::from(segment.window) == self.window && self.una != self.nxt {
             self.duplicates = self.duplicates.saturating_add(1);
             if self.duplicates == 3 {
                 self.nxt = self.una;

@@ -175,8 +175,7 @@ impl Node {
             let ask = Identity::Get { udid: self.udid.clone(), auth_id: self.udid.clone() };
             self.send_packet(now, handle, Module::TRUST_ENGINE, None, 0, &ask.encode());
         }
-        loop {
-            let Some(connection) = self.net.connection(handle) else { break };
+        while let Some(connection) = self.net.connection(handle) {
             let (from, ended) = (connection.remote.0, connection.has_ended());
             let Some(link) = self.links.get_mut(&handle) else { break };
             link.inbox.append(connection.input());
