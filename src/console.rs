@@ -6,8 +6,14 @@ use std::io::{IsTerminal as _, Write as _};
 use anstyle::{AnsiColor, Style};
 
 /// Colours that tell devices apart.
-const COLOURS: [AnsiColor; 6] =
-    [AnsiColor::Cyan, AnsiColor::Green, AnsiColor::Yellow, AnsiColor::Magenta, AnsiColor::Blue, AnsiColor::Red];
+const COLOURS: [AnsiColor; 6] = [
+    AnsiColor::Cyan,
+    AnsiColor::Green,
+    AnsiColor::Yellow,
+    AnsiColor::Magenta,
+    AnsiColor::Blue,
+    AnsiColor::Red,
+];
 
 /// The style of the `index`th device's name.
 pub fn device_style(index: usize) -> Style {
@@ -54,12 +60,6 @@ pub fn note(text: &str) {
 pub fn error(text: &str) {
     let red = AnsiColor::Red.on_default().bold();
     anstream::eprintln!("{red}error{red:#}: {text}");
-}
-
-/// A warning on standard error.
-pub fn warning(text: &str) {
-    let yellow = AnsiColor::Yellow.on_default().bold();
-    anstream::eprintln!("{yellow}warning{yellow:#}: {text}");
 }
 
 /// Whether standard error is a terminal, where a progress line makes sense.

@@ -18,14 +18,7 @@ pub struct Lines {
 impl Lines {
     /// Takes bytes of one UART, and calls `each` with the time and text of every line they complete. A line's
     /// time is that of its last byte, so that lines come in the order of their times.
-    pub fn add(
-        &mut self,
-        device: usize,
-        port: u16,
-        at: Time,
-        data: &[u8],
-        mut each: impl FnMut(Time, &str),
-    ) {
+    pub fn add(&mut self, device: usize, port: u16, at: Time, data: &[u8], mut each: impl FnMut(Time, &str)) {
         for byte in data {
             match byte {
                 b'\n' => {
@@ -58,7 +51,10 @@ impl Lines {
 
 /// Bytes as text that cannot disturb a terminal: escape sequences for colours stay, other controls go.
 fn text(line: &[u8]) -> String {
-    String::from_utf8_lossy(line).chars().filter(|c| !c.is_control() || matches!(c, '\t' | '\u{1b}')).collect()
+    String::from_utf8_lossy(line)
+        .chars()
+        .filter(|c| !c.is_control() || matches!(c, '\t' | '\u{1b}'))
+        .collect()
 }
 
 /// How many messages of one component are shown before it is hushed.

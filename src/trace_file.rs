@@ -26,7 +26,8 @@ struct Line<'a> {
 impl TraceFile {
     /// Creates the file.
     pub fn create(path: &Path) -> Result<Self, Failure> {
-        let file = File::create(path).map_err(|error| Failure::bad(format!("{}: {error}", path.display())))?;
+        let file =
+            File::create(path).map_err(|error| Failure::bad(format!("{}: {error}", path.display())))?;
         Ok(Self { path: path.to_owned(), out: BufWriter::new(file), error: None })
     }
 

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use consort_core::Time;
 use consort_core::component::{PortKind, SetError};
 use consort_core::device::{Action, Activity, Debug, Device, Input, Port, Ran, Sent, Stats, What};
-use consort_core::fleet::{Carried, Endpoint, Fleet, FleetError, Observer, Pace, Stimulus, StimulusKind, Stop};
+use consort_core::fleet::{
+    Carried, Endpoint, Fleet, FleetError, Observer, Pace, Stimulus, StimulusKind, Stop,
+};
 use consort_core::link::{Fault, Lan, LanConfig, Link as _, Rule};
 use consort_core::rng::Rng;
 use consort_core::state::{self, StateError};

@@ -9,10 +9,10 @@ use consort_core::device::{Action, Device, Port, Sent};
 use consort_core::fleet::{Fleet, Observer, Stimulus, StimulusKind, Stop};
 use consort_core::trace::{Event, Kind};
 use consort_core::{Addr, Time};
+use consort_machines::Machine;
 use consort_machines::board::{Board, Num};
 use consort_machines::fleet_file::{find_board, load_images, read_bytes};
 use consort_machines::machine::{Options, Semihosting};
-use consort_machines::Machine;
 
 use crate::cli::BootArgs;
 use crate::console;
@@ -95,7 +95,10 @@ pub fn run(args: &BootArgs) -> Result<ExitCode, Failure> {
 fn build(args: &BootArgs) -> Result<Machine, Failure> {
     let (board, document) = find_board(&args.board, Path::new(""))?.ok_or_else(|| {
         let names = Board::names().join(", ");
-        Failure::bad(format!("there is no board `{}`; there are: {names}; a board file ends in .json", args.board))
+        Failure::bad(format!(
+            "there is no board `{}`; there are: {names}; a board file ends in .json",
+            args.board
+        ))
     })?;
     let images = args.image.iter().map(|image| image_argument(image)).collect::<Result<Vec<_>, _>>()?;
     let firmware = load_images(&images)?;
@@ -104,8 +107,7 @@ fn build(args: &BootArgs) -> Result<Machine, Failure> {
             let path = args.semihosting_dir.as_deref().unwrap_or(Path::new(""));
             Failure::bad(format!("{}: {error}", path.display()))
         })?;
-    let options =
-        Options { name: DEVICE.to_owned(), seed: args.seed, semihosting, ..Options::default() };
+    let options = Options { name: DEVICE.to_owned(), seed: args.seed, semihosting, ..Options::default() };
     Ok(Machine::build(&board, &document, &firmware, options)?)
 }
 
@@ -122,7 +124,8 @@ fn image_argument(image: &str) -> Result<(PathBuf, Option<Addr>), Failure> {
 }
 
 fn choose_uart(wanted: Option<&str>, machine: &Machine) -> Result<u16, Failure> {
-    let uarts: Vec<(u16, &Port)> = (0..).zip(machine.ports()).filter(|(_, port)| port.kind == PortKind::Uart).collect();
+    let uarts: Vec<(u16, &Port)> =
+        (0..).zip(machine.ports()).filter(|(_, port)| port.kind == PortKind::Uart).collect();
     let found = match wanted {
         None => machine.console(),
         Some(wanted) => match wanted.parse::<usize>() {
@@ -139,7 +142,8 @@ fn choose_uart(wanted: Option<&str>, machine: &Machine) -> Result<u16, Failure> 
 
 /// Text with the escapes of C strings.
 fn unescape(text: &str) -> Result<Vec<u8>, Failure> {
-    let bad = |what: &str| Failure::bad(format!("--send: `{what}` is no escape: \\n, \\r, \\t, \\\\, \\xNN are"));
+    let bad =
+        |what: &str| Failure::bad(format!("--send: `{what}` is no escape: \\n, \\r, \\t, \\\\, \\xNN are"));
     let mut out = Vec::new();
     let mut rest = text;
     while let Some(at) = rest.find('\\') {

@@ -52,7 +52,8 @@ pub fn run(args: &ReplayArgs) -> Result<ExitCode, Failure> {
         return Ok(answer(digest == file.digest, "the digest is the same", &file.digest));
     }
     drop(loaded);
-    let options = RunOptions { every_event: args.trace.is_some(), until: args.until, ..RunOptions::default() };
+    let options =
+        RunOptions { every_event: args.trace.is_some(), until: args.until, ..RunOptions::default() };
     let verdict = scenario.run(file.seed, &options, &mut show)?;
     show.finish()?;
     if !verdict.complete {
