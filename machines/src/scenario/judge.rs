@@ -124,8 +124,7 @@ impl<'p> Judge<'p> {
             names: Names::from([("seed".to_owned(), terms.seed.to_string())]),
             marks: BTreeMap::new(),
         };
-        let mut seen = Seen::default();
-        seen.keep_frames = terms.keep_frames;
+        let seen = Seen::new(terms.keep_frames);
         let (limit, until) = (terms.limit, terms.until.unwrap_or(Time::MAX));
         Self { fleet, consoles, limit, until, seen, branches: vec![root], never, steps: 0 }
     }

@@ -57,7 +57,7 @@ pub(super) enum Op {
     Expect {
         device: Option<usize>,
         target: Target,
-        expect: Expect,
+        expect: Box<Expect>,
     },
     ExpectTime(ExpectTime),
     Mark(String),
@@ -394,7 +394,7 @@ impl<'a> Planner<'a> {
         if let Some(text) = &expect.value {
             self.known(text, &field("value"))?;
             let target = Target::Value(text.clone());
-            return Ok(Op::Expect { device: None, target, expect: expect.clone() });
+            return Ok(Op::Expect { device: None, target, expect: Box::new(expect.clone()) });
         }
         let device = self.device(&expect.device, pointer)?;
         let target = if let Some(name) = &expect.symbol {
@@ -426,7 +426,7 @@ impl<'a> Planner<'a> {
         } else {
             return Err(here("say what to look at"));
         };
-        Ok(Op::Expect { device: Some(device), target, expect: expect.clone() })
+        Ok(Op::Expect { device: Some(device), target, expect: Box::new(expect.clone()) })
     }
 
     fn register(&mut self, device: usize, name: &str, at: &str) -> Result<Target, Mistake> {

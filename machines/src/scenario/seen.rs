@@ -65,12 +65,16 @@ pub(super) struct Seen {
     exits: BTreeMap<usize, Vec<(Time, i32)>>,
     frames: BTreeMap<usize, Vec<Frame>>,
     /// Frames are kept only when the scenario asks about frames.
-    pub keep_frames: bool,
+    keep_frames: bool,
 }
 
 const NO_TEXT: &Text = &Text { bytes: Vec::new(), pieces: Vec::new() };
 
 impl Seen {
+    pub fn new(keep_frames: bool) -> Self {
+        Self { keep_frames, ..Self::default() }
+    }
+
     pub fn sent(&mut self, device: usize, port: &Port, sent: &Sent) {
         if port.kind == PortKind::Uart {
             self.texts.entry((device, sent.port)).or_default().add(sent.at, &sent.data);
