@@ -631,7 +631,7 @@ mod tests {
         while tail != rig.read(EVT_HEAD) {
             let at = EVENTS + tail;
             let length = word(rig, at);
-            assert!(length >= 8 && length % 8 == 0 && tail + length <= EVENT_BYTES);
+            assert!(length >= 8 && length.is_multiple_of(8) && tail + length <= EVENT_BYTES);
             if word(rig, at + 4) != 0 {
                 let (text, data) = (word(rig, at + 20) as usize, word(rig, at + 24) as usize);
                 let start = (at + 32) as usize;
@@ -686,7 +686,7 @@ mod tests {
         let seen = events(&mut phone);
         assert!(!phone.line("irq"));
         assert_eq!(seen[0].0, 2);
-        assert_eq!((seen[1].0, seen[1].3.as_str()), (3, "U2\0node-2\010.0.0.2"));
+        assert_eq!((seen[1].0, seen[1].3.as_str()), (3, "U2\x00node-2\x0010.0.0.2"));
 
         assert_eq!(command(&mut phone, Command::JOIN, [0; 3], b"U2"), 0);
         run(&mut phone, &mut watch, Time::from_ms(100));
