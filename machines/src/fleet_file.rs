@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use consort_core::component::PortKind;
 use consort_core::device::{Action, Device, Port};
 use consort_core::fleet::{Endpoint, Fleet, FleetError, Stimulus, StimulusKind};
-use consort_core::link::{Fault, Lan, LanConfig, Link as _, Rule};
+use consort_core::link::{Fault, Lan, LanConfig, Link, Rule};
+use consort_core::radio::{Position, Radio, RadioConfig};
 use consort_core::rng::Rng;
 use consort_core::{Addr, Time};
 use indexmap::IndexMap;
@@ -56,6 +57,9 @@ pub struct DeviceEntry {
     /// What the firmware is told as its command line (semihosting).
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub command_line: String,
+    /// Where the device is, in metres (east, north, up), for radio links; the origin when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<Position>,
 }
 
 /// One image or several.
@@ -108,6 +112,9 @@ pub struct LinkEntry {
     /// Bits per second of each device's connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bandwidth: Option<u64>,
+    /// Path loss and range of a radio link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub air: Option<RadioConfig>,
     /// Faults.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<FaultEntry>,
@@ -119,6 +126,8 @@ pub struct LinkEntry {
 pub enum LinkKind {
     /// An Ethernet switch.
     Lan,
+    /// The air between radios; `air` says how signals fade.
+    Radio,
 }
 
 /// A fault on a link.
@@ -387,32 +396,48 @@ impl FleetFile {
         fleet: &mut Fleet,
     ) -> Result<(), LoadFleetError> {
         let pointer = format!("/links/{}", name.replace('~', "~0").replace('/', "~1"));
-        let LinkKind::Lan = entry.kind;
-        let defaults = LanConfig::default();
-        let config = LanConfig {
-            latency: entry.latency.unwrap_or(defaults.latency),
-            bandwidth: entry.bandwidth.unwrap_or(defaults.bandwidth),
+        let carries = match entry.kind {
+            LinkKind::Lan => PortKind::Ethernet,
+            LinkKind::Radio => PortKind::Radio,
         };
-        if config.latency < Time::from_us(1) {
-            return Err(document
-                .error(
-                    &format!("{pointer}/latency"),
-                    "a LAN's latency is at least 1us: it is the fleet's lookahead",
-                )
-                .into());
-        }
-        if config.bandwidth == 0 {
-            return Err(document
-                .error(&format!("{pointer}/bandwidth"), "a bandwidth of 0 carries nothing")
-                .into());
-        }
         let mut endpoints = Vec::new();
         for (index, plug) in entry.joins.iter().enumerate() {
-            let endpoint = find_port(fleet, plug, PortKind::Ethernet)
+            let endpoint = find_port(fleet, plug, carries)
                 .map_err(|message| document.error(&format!("{pointer}/joins/{index}"), message))?;
             endpoints.push(endpoint);
         }
-        let mut lan = Lan::new(config, endpoints.len(), Rng::new(seed, &format!("link {name}")));
+        let error = |field: &str, message: &str| document.error(&format!("{pointer}/{field}"), message);
+        if entry.latency.is_some_and(|latency| latency < Time::from_us(1)) {
+            return Err(error("latency", "a latency is at least 1us: it is the fleet's lookahead").into());
+        }
+        let rng = Rng::new(seed, &format!("link {name}"));
+        let mut link: Box<dyn Link> = match entry.kind {
+            LinkKind::Lan => {
+                if entry.air.is_some() {
+                    return Err(error("air", "only radio links go through the air").into());
+                }
+                let defaults = LanConfig::default();
+                let config = LanConfig {
+                    latency: entry.latency.unwrap_or(defaults.latency),
+                    bandwidth: entry.bandwidth.unwrap_or(defaults.bandwidth),
+                };
+                if config.bandwidth == 0 {
+                    return Err(error("bandwidth", "a bandwidth of 0 carries nothing").into());
+                }
+                Box::new(Lan::new(config, endpoints.len(), rng))
+            }
+            LinkKind::Radio => {
+                if entry.bandwidth.is_some() {
+                    return Err(error("bandwidth", "a radio's bandwidth is its own mode's").into());
+                }
+                let mut config = entry.air.clone().unwrap_or_default();
+                config.latency = entry.latency.unwrap_or(config.latency);
+                let position = |device: usize| self.devices.get_index(device).and_then(|(_, d)| d.position);
+                let positions: Vec<Position> =
+                    endpoints.iter().map(|end| position(end.device).unwrap_or_default()).collect();
+                Box::new(Radio::new(config, &positions, rng))
+            }
+        };
         for (index, fault) in entry.faults.iter().enumerate() {
             let at = format!("{pointer}/faults/{index}");
             let end = |device: &Option<String>| match device {
@@ -424,7 +449,7 @@ impl FleetFile {
                         .ok_or_else(|| document.error(&at, format!("the link does not join `{device}`")))
                 }
             };
-            lan.add_rule(Rule {
+            link.add_rule(Rule {
                 after: fault.after,
                 before: fault.before.unwrap_or(Time::MAX),
                 from: end(&fault.from)?,
@@ -432,9 +457,7 @@ impl FleetFile {
                 fault: fault.fault,
             });
         }
-        fleet
-            .join(name, Box::new(lan), endpoints)
-            .map_err(|error| document.error(&pointer, error.to_string()))?;
+        fleet.join(name, link, endpoints).map_err(|error| document.error(&pointer, error.to_string()))?;
         Ok(())
     }
 }
