@@ -62,6 +62,12 @@ pub fn error(text: &str) {
     anstream::eprintln!("{red}error{red:#}: {text}");
 }
 
+/// A warning on standard error.
+pub fn warning(text: &str) {
+    let yellow = AnsiColor::Yellow.on_default().bold();
+    anstream::eprintln!("{yellow}warning{yellow:#}: {text}");
+}
+
 /// Whether standard error is a terminal, where a progress line makes sense.
 pub fn is_terminal() -> bool {
     std::io::stderr().is_terminal()
