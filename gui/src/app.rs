@@ -54,7 +54,7 @@ impl App {
 
     fn listen(&mut self) {
         for _ in 0..AT_ONCE {
-            let Some((message, of)) = self.client.next() else { break };
+            let Some((message, of)) = self.client.take() else { break };
             self.model.apply(message, of);
         }
         if self.client.is_gone() && self.model.trouble.is_none() {

@@ -77,7 +77,7 @@ impl Client {
     }
 
     /// The next message that has arrived, with the request it answers.
-    pub fn next(&mut self) -> Option<(Message, Option<Command>)> {
+    pub fn take(&mut self) -> Option<(Message, Option<Command>)> {
         match self.arriving.try_recv() {
             Ok(message) => {
                 let of = match &message {

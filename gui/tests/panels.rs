@@ -1,7 +1,5 @@
 //! Each panel on a made-up fleet: what it shows, and what it asks for when people click and type.
 
-#![expect(clippy::unwrap_used)]
-
 use consort_core::Time;
 use consort_core::component::{Access, Coverage, PortKind};
 use consort_core::control::{

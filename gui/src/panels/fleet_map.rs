@@ -54,8 +54,8 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
         response.widget_info(|| WidgetInfo::labeled(egui::Role::Button, true, format!("link {}", link.name)));
         response.context_menu(|ui| faults(ui, model, &link.name, None));
     }
-    for index in 0..count {
-        device(ui, &painter, model, rect, index, places[index]);
+    for (index, place) in places.iter().enumerate() {
+        device(ui, &painter, model, rect, index, *place);
     }
 }
 
