@@ -1,5 +1,4 @@
 //! What people see: lines with colour on a terminal, plain text in a pipe.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where the command talks")]
 
 use std::io::{IsTerminal as _, Write as _};
 

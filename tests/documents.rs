@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use consort_machines::board::Board;
 use consort_machines::fleet_file::FleetFile;
+use consort_machines::scenario::Scenario;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -29,11 +30,14 @@ fn json_blocks(file: &Path) -> Vec<String> {
 
 #[test]
 fn the_json_in_the_documentation_is_accepted() {
-    let mut seen = (0, 0);
+    let mut seen = (0, 0, 0);
     for file in files_of("docs", "md") {
         for block in json_blocks(&file) {
             let name = file.display().to_string();
-            if block.contains("\"devices\"") {
+            if block.contains("\"steps\"") {
+                Scenario::parse(&name, block, &root().join("docs")).unwrap();
+                seen.2 += 1;
+            } else if block.contains("\"devices\"") {
                 FleetFile::parse(&name, &block).unwrap();
                 seen.0 += 1;
             } else if block.contains("\"processor\"") {
@@ -42,7 +46,7 @@ fn the_json_in_the_documentation_is_accepted() {
             }
         }
     }
-    assert!(seen.0 > 0 && seen.1 > 0, "{seen:?}");
+    assert!(seen.0 > 0 && seen.1 > 0 && seen.2 > 0, "{seen:?}");
 }
 
 #[test]

@@ -243,7 +243,7 @@ mod tests {
         );
         assert_eq!(error("{\"list\": [], \"list\": []}"), "f.json:1:14: the name `list` is used twice");
         assert_eq!(error("{\"lisp\": []}"), "f.json:1:10: unknown field `lisp`, expected `list` (at /lisp)");
-        assert!(error("{\"list\": [1 2]}").starts_with("f.json:1:13: "), "{}", error("{\"list\": [1 2]}"));
+        assert_eq!(error("{\"list\": [1 2]}"), "f.json:1:12: Expected comma");
         assert!(error(&"[".repeat(100_000)).contains("nested deeper"));
         assert!(error("").contains("no JSON value"));
     }

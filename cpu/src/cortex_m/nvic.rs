@@ -501,9 +501,9 @@ mod tests {
             // The pseudocode of DDI 0403 B1.5.4, word by word.
             let group = 2i16 << prigroup;
             let mut highest = 256;
-            for line in 0..64 {
-                if active >> line & 1 != 0 && i16::from(priorities[line]) < highest {
-                    highest = i16::from(priorities[line]);
+            for (line, priority) in priorities.iter().enumerate().take(64) {
+                if active >> line & 1 != 0 && i16::from(*priority) < highest {
+                    highest = i16::from(*priority);
                     highest -= highest % group;
                 }
             }

@@ -132,7 +132,8 @@ impl<'p> Judge<'p> {
     /// Runs to the end; the fleet comes back in its last state.
     pub fn run(mut self, also: &mut dyn Observer) -> (Fleet, Outcome) {
         let (failure, complete) = loop {
-            while (0..self.branches.len()).fold(false, |moved, index| self.act(index) || moved) {}
+            // Every branch acts in each round, so this is no `any`, which would stop at the first.
+            while (0..self.branches.len()).filter(|index| self.act(*index)).count() > 0 {}
             let now = self.fleet.now();
             if let Some(failure) = self.failure(now) {
                 break (Some(failure), true);
