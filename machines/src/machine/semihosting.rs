@@ -190,11 +190,10 @@ impl Semihosting {
                 Ok(0)
             }
             0x30 => {
-                guest.set_field(0, instructions & 0xFFFF_FFFF)?;
+                // One field of 64 bits, or two of 32, the lower first; a field takes what fits it.
+                guest.set_field(0, instructions)?;
                 if guest.word == 4 {
                     guest.set_field(1, instructions >> 32)?;
-                } else {
-                    guest.set_field(0, instructions)?;
                 }
                 Ok(0)
             }
