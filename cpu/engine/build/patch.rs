@@ -91,6 +91,23 @@ fn heading(line: &str) -> Option<(usize, usize, usize)> {
     Some((start, old, new))
 }
 
+impl Hunk {
+    /// Where its old lines are: at the line it states or, as patches applied before may have moved it, at the only
+    /// other place that has them.
+    fn place(&self, lines: &[&str], from: usize) -> Result<usize, String> {
+        let is_at = |start: usize| lines.get(start..start + self.old.len()).is_some_and(|old| old == self.old);
+        if self.line >= from && is_at(self.line) {
+            return Ok(self.line);
+        }
+        let mut places = (from..lines.len()).filter(|start| is_at(*start));
+        match (places.next(), places.next()) {
+            (Some(place), None) => Ok(place),
+            (None, _) => Err(format!("does not match hunk `{}`", self.heading)),
+            (Some(_), Some(_)) => Err(format!("has several places for hunk `{}`", self.heading)),
+        }
+    }
+}
+
 impl FilePatch {
     /// The patched content.
     pub fn apply(&self, content: &[u8]) -> Result<Vec<u8>, String> {
@@ -99,14 +116,10 @@ impl FilePatch {
         let mut patched = String::with_capacity(text.len() + 4096);
         let mut done = 0;
         for hunk in &self.hunks {
-            let end = hunk.line + hunk.old.len();
-            let matches = hunk.line >= done && lines.get(hunk.line..end).is_some_and(|old| old == hunk.old);
-            if !matches {
-                return Err(self.mismatch(&format!("does not match hunk `{}`", hunk.heading)));
-            }
-            patched.extend(lines[done..hunk.line].iter().copied());
+            let start = hunk.place(&lines, done).map_err(|what| self.mismatch(&what))?;
+            patched.extend(lines[done..start].iter().copied());
             patched.extend(hunk.new.iter().map(String::as_str));
-            done = end;
+            done = start + hunk.old.len();
         }
         patched.extend(lines[done..].iter().copied());
         Ok(patched.into_bytes())
