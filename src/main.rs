@@ -7,6 +7,7 @@ mod control;
 mod debug;
 mod failure;
 mod follow;
+mod png;
 mod summary;
 mod trace_file;
 mod wall;

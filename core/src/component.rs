@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::bus::{Addr, BusError, Width};
+pub use crate::panel::{Channel, Form, Picture, SetError, Takes, Value};
 use crate::rng::Rng;
 use crate::state::State;
 use crate::time::Time;
@@ -114,43 +115,6 @@ pub enum PortKind {
     Radio,
     /// Levels of a single wire.
     Wire,
-}
-
-/// A quantity that a stimulus can set on a component: a button, a sensor's reading.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Channel {
-    /// Its name within the component.
-    pub name: &'static str,
-    /// Unit and range, for people.
-    pub doc: &'static str,
-}
-
-/// The value a stimulus sets.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Value {
-    /// On or off, pressed or not.
-    Bool(bool),
-    /// A reading in the channel's unit.
-    Number(f64),
-    /// Words.
-    Text(String),
-}
-
-/// Why a stimulus cannot be.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SetError {
-    /// The component has no such channel.
-    #[error("there is no channel `{0}`")]
-    NoChannel(String),
-    /// The channel takes another kind of value or range.
-    #[error("channel `{channel}` takes {expected}")]
-    BadValue {
-        /// The channel.
-        channel: String,
-        /// What it takes.
-        expected: String,
-    },
 }
 
 /// What an effect asks the machine to do.
@@ -393,6 +357,19 @@ pub trait Component: State + Send {
     fn set(&mut self, channel: &str, value: &Value, cx: &mut Cx<'_>) -> Result<(), SetError> {
         let _ = (value, cx);
         Err(SetError::NoChannel(channel.to_owned()))
+    }
+    /// The present value of a channel, where the model can tell it.
+    fn get(&self, channel: &str) -> Option<Value> {
+        let _ = channel;
+        None
+    }
+    /// A number that changes whenever [`Component::picture`] does; `None` for what shows nothing.
+    fn shows(&self) -> Option<u64> {
+        None
+    }
+    /// What it shows to the eye.
+    fn picture(&self) -> Option<Picture> {
+        None
     }
 }
 

@@ -13,6 +13,7 @@ use crate::cpu::Role;
 use crate::device::{Activity, Port, Stats};
 use crate::fleet::StimulusKind;
 use crate::link::Fate;
+use crate::panel::{Form, Takes, Value};
 use crate::time::Time;
 use crate::trace::Kind;
 
@@ -92,6 +93,21 @@ pub enum Command {
     Peripherals {
         /// The device.
         device: String,
+    },
+    /// [`Answer::Parts`]: what of a device shows or takes something.
+    Parts {
+        /// The device.
+        device: String,
+    },
+    /// [`Answer::Picture`]: what a part shows.
+    Picture {
+        /// The device.
+        device: String,
+        /// The part.
+        part: String,
+        /// The client has the picture of this number: answered by `null` as long as it is the present one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<u64>,
     },
     /// An outside input: UART bytes, a button, a sensor's value, power, a link's fault.
     Stimulus {
@@ -188,6 +204,10 @@ pub enum Answer {
     Memory(MemoryState),
     /// All on-chip blocks of a device.
     Peripherals(Vec<PeripheralState>),
+    /// What of a device shows or takes something, in the board's order.
+    Parts(Vec<PartInfo>),
+    /// What a part shows; `null` when the client has it already.
+    Picture(Option<PictureInfo>),
     /// The digest of the run so far.
     Digest(String),
 }
@@ -391,6 +411,47 @@ impl RegisterField {
     }
 }
 
+/// A part of a device that shows or takes something.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PartInfo {
+    /// Its name in the board file.
+    pub name: String,
+    /// What stimuli can set.
+    pub channels: Vec<ChannelInfo>,
+    /// The number of its present picture; absent when it shows nothing.
+    pub shows: Option<u64>,
+}
+
+/// A channel of a part.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChannelInfo {
+    /// Its name within the part.
+    pub name: String,
+    /// What it is, for people.
+    pub doc: String,
+    /// What it takes.
+    pub takes: Takes,
+    /// Its present value, where the model can tell it.
+    pub value: Option<Value>,
+}
+
+/// What a part shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PictureInfo {
+    /// Its number: another one means another picture.
+    pub number: u64,
+    /// Pixels in a line.
+    pub width: u16,
+    /// Lines.
+    pub height: u16,
+    /// What a pixel is.
+    pub form: Form,
+    /// How bright the light behind it is, from 0 (dark) to 255; the pixels are not dimmed by it.
+    pub backlight: u8,
+    /// The pixels as a PNG file, in Base64.
+    pub png: String,
+}
+
 /// A frame on a link.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frame {
@@ -465,7 +526,6 @@ mod patchy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::component::Value;
     use crate::device::Action;
     use crate::link::{Fault, Rule};
     use crate::trace::{CoreEvent, Level};

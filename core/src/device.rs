@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::bus::{Addr, BusError};
 use crate::component::{PortKind, SetError, Value};
 use crate::cpu::{RegisterInfo, WatchKind, Watchpoint};
+use crate::panel::{PartState, Picture};
 use crate::state::StateError;
 use crate::time::Time;
 use crate::trace::{Digest, Event};
@@ -171,6 +172,15 @@ pub trait Device: Send {
     fn stats(&self) -> Stats;
     /// What it is doing.
     fn activity(&self) -> Activity;
+    /// What of it shows or takes something, in the board's order.
+    fn parts(&self) -> Vec<PartState> {
+        Vec::new()
+    }
+    /// What a part shows.
+    fn picture(&self, part: &str) -> Option<Picture> {
+        let _ = part;
+        None
+    }
     /// The debugger's door, where the device has a processor.
     fn debug(&mut self) -> Option<&mut dyn Debug>;
 }

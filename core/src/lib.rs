@@ -9,6 +9,7 @@
 //! | [`bus`] | addresses, widths, bus errors, and what a processor core sees of its machine |
 //! | [`component`] | peripherals and parts, and the context through which alone they act |
 //! | [`cpu`] | what a machine sees of a processor core |
+//! | [`panel`] | what a device shows and takes: channels, values, pictures |
 //! | [`device`] | what the fleet sees of a machine |
 //! | [`link`] | media that join ports |
 //! | [`radio`] | the air: path loss, range, packets with their times |
@@ -25,6 +26,7 @@ pub mod cpu;
 pub mod device;
 pub mod fleet;
 pub mod link;
+pub mod panel;
 pub mod radio;
 pub mod rng;
 pub mod state;

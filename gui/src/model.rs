@@ -204,7 +204,7 @@ impl Model {
                 self.selected = usize::MAX;
                 self.select(0);
             }
-            Answer::Done => {}
+            Answer::Done | Answer::Parts(_) | Answer::Picture(_) => {}
             Answer::Status(status) => self.status(status),
             Answer::Device(state) => self.device(state),
             Answer::Memory(state) => self.memory(state),

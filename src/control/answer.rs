@@ -2,13 +2,16 @@
 
 use std::path::Path;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use consort_core::Addr;
 use consort_core::control::{
-    DeviceInfo, DeviceState, DeviceStatus, FleetInfo, LinkEnd, LinkInfo, MOST_MEMORY, MemoryRange,
-    MemoryState, PeripheralRegister, PeripheralState, RegisterField, RegisterState,
+    ChannelInfo, DeviceInfo, DeviceState, DeviceStatus, FleetInfo, LinkEnd, LinkInfo, MOST_MEMORY,
+    MemoryRange, MemoryState, PartInfo, PeripheralRegister, PeripheralState, PictureInfo, RegisterField,
+    RegisterState,
 };
 use consort_core::device::{Debug, Device, Halt, PeripheralView};
 use consort_core::fleet::Fleet;
+use consort_core::panel::{Channel, PartState, Value};
 use consort_machines::fleet_file::FleetFile;
 
 /// What does not change in a run of the fleet file at `path`.
@@ -133,6 +136,41 @@ pub fn peripherals(debug: &dyn Debug) -> Vec<PeripheralState> {
         PeripheralState { name: view.name, base: view.base, registers: registers.collect() }
     };
     debug.peripherals().into_iter().map(block).collect()
+}
+
+/// What of a device shows or takes something.
+pub fn parts(device: &dyn Device) -> Vec<PartInfo> {
+    let channel = |(channel, value): (Channel, Option<Value>)| ChannelInfo {
+        name: channel.name.to_owned(),
+        doc: channel.doc.to_owned(),
+        takes: channel.takes,
+        value,
+    };
+    let part = |part: PartState| PartInfo {
+        name: part.name,
+        channels: part.channels.into_iter().map(channel).collect(),
+        shows: part.shows,
+    };
+    device.parts().into_iter().map(part).collect()
+}
+
+/// What a part shows, unless the client has the picture of number `after` and that is the present one.
+pub fn picture(device: &dyn Device, part: &str, after: Option<u64>) -> Result<Option<PictureInfo>, String> {
+    let number = device.parts().into_iter().find(|known| known.name == part).and_then(|part| part.shows);
+    let number = number.ok_or_else(|| format!("`{part}` shows nothing"))?;
+    if after == Some(number) {
+        return Ok(None);
+    }
+    let picture = device.picture(part).ok_or_else(|| format!("`{part}` shows nothing"))?;
+    let png = crate::png::encode(picture.width, picture.height, &picture.rgb)?;
+    Ok(Some(PictureInfo {
+        number,
+        width: picture.width,
+        height: picture.height,
+        form: picture.form,
+        backlight: picture.backlight,
+        png: BASE64_STANDARD.encode(png),
+    }))
 }
 
 /// A halt in words.

@@ -258,6 +258,16 @@ impl Control {
             Command::Peripherals { device } => {
                 return look(fleet, &device, |debug| answer::peripherals(debug)).map(Answer::Peripherals);
             }
+            Command::Parts { device: name } => {
+                let index = fleet.find(&name).map_err(|error| error.to_string())?;
+                let parts = fleet.device(index, |device| answer::parts(device)).unwrap_or_default();
+                return Ok(Answer::Parts(parts));
+            }
+            Command::Picture { device: name, part, after } => {
+                let index = fleet.find(&name).map_err(|error| error.to_string())?;
+                let picture = fleet.device(index, |device| answer::picture(device, &part, after));
+                return Ok(Answer::Picture(picture.unwrap_or(Ok(None))?));
+            }
             Command::Stimulus { at, what } => inject(fleet, at, what).map_err(|error| error.to_string())?,
             Command::Digest => {
                 let digest = fleet.digest().map_err(|error| error.to_string())?;

@@ -7,9 +7,10 @@ mod inbox;
 mod saved;
 mod semihosting;
 
-use consort_core::component::{NodeId, SetError};
+use consort_core::component::{Channel, NodeId, Picture, SetError};
 use consort_core::cpu::{Core, Region, Stop};
 use consort_core::device::{Action, Activity, Debug, Device, Halt, Input, Port, Ran, Sent, Stats, What};
+use consort_core::panel::PartState;
 use consort_core::state::StateError;
 use consort_core::trace::{CoreEvent, Digest, Event, Level};
 use consort_core::{Addr, Clock, Cycles, Time};
@@ -312,12 +313,12 @@ impl Device for Machine {
             Action::Send { port, .. } if !self.ports.iter().any(|known| known.name == *port) => {
                 Err(SetError::NoChannel(port.clone()))
             }
-            Action::Set { component, channel, .. } => {
+            Action::Set { component, channel, value } => {
                 let name = || format!("{component}.{channel}");
                 let node = self.bus.find(component).ok_or_else(|| SetError::NoChannel(name()))?;
                 let channels = self.bus.component(node).channels();
-                let known = channels.iter().any(|known| known.name == channel);
-                if known { Ok(()) } else { Err(SetError::NoChannel(name())) }
+                let known = channels.iter().find(|known| known.name == channel);
+                known.ok_or_else(|| SetError::NoChannel(name()))?.check(value)
             }
             _ => Ok(()),
         }
@@ -365,6 +366,25 @@ impl Device for Machine {
             Power::On if self.core.is_locked_up() => Activity::LockedUp,
             Power::On => Activity::Asleep,
         }
+    }
+
+    fn parts(&self) -> Vec<PartState> {
+        let part = |(index, node): (usize, &bus::Node)| {
+            let component = self.bus.component(NodeId(index as u16));
+            let present = |channel: Channel| {
+                let value = component.get(channel.name);
+                (channel, value)
+            };
+            let channels: Vec<_> = component.channels().into_iter().map(present).collect();
+            let shows = component.shows();
+            let seen = shows.is_some() || !channels.is_empty();
+            seen.then(|| PartState { name: node.name.clone(), channels, shows })
+        };
+        self.bus.nodes.iter().enumerate().filter_map(part).collect()
+    }
+
+    fn picture(&self, part: &str) -> Option<Picture> {
+        self.bus.component(self.bus.find(part)?).picture()
     }
 
     fn debug(&mut self) -> Option<&mut dyn Debug> {

@@ -1,6 +1,6 @@
 //! MPS2 FPGA I/O (AN385, "FPGA system control and I/O"): LEDs, buttons, counters, chip selects.
 
-use consort_core::component::{Channel, Component, Cx, Field, Model, Register, SetError, Value};
+use consort_core::component::{Channel, Component, Cx, Field, Model, Picture, Register, SetError, Value};
 use consort_core::{Clock, Cycles, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -149,8 +149,8 @@ impl Component for Mps2Fpgaio {
     }
     fn channels(&self) -> Vec<Channel> {
         vec![
-            Channel { name: "button0", doc: "true while the user button PB1 is pressed" },
-            Channel { name: "button1", doc: "true while the user button PB2 is pressed" },
+            Channel::switch("button0", "the user button PB1 is pressed"),
+            Channel::switch("button1", "the user button PB2 is pressed"),
         ]
     }
     fn reset(&mut self, cx: &mut Cx<'_>) {
@@ -173,6 +173,20 @@ impl Component for Mps2Fpgaio {
         };
         self.button = if *pressed { self.button | bit } else { self.button & !bit };
         Ok(())
+    }
+    fn get(&self, channel: &str) -> Option<Value> {
+        let bit = match channel {
+            "button0" => 1,
+            "button1" => 2,
+            _ => return None,
+        };
+        Some(Value::Bool(self.button & bit != 0))
+    }
+    fn shows(&self) -> Option<u64> {
+        Some(u64::from(self.led))
+    }
+    fn picture(&self) -> Option<Picture> {
+        Some(Picture::row_of_lamps(self.led, 2, [0, 255, 0]))
     }
 }
 

@@ -2,7 +2,9 @@
 //! controller (MCC) tells the FPGA, and the clock generators behind it.
 
 use consort_core::Time;
-use consort_core::component::{Channel, Component, Coverage, Cx, Field, Model, Register, SetError, Value};
+use consort_core::component::{
+    Channel, Component, Coverage, Cx, Field, Model, Picture, Register, SetError, Value,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -191,7 +193,7 @@ impl Component for Mps2Scc {
         &["led0", "led1", "led2", "led3", "led4", "led5", "led6", "led7", "remap"]
     }
     fn channels(&self) -> Vec<Channel> {
-        SWITCHES.iter().map(|name| Channel { name, doc: "true while the MCC user switch is on" }).collect()
+        SWITCHES.iter().map(|name| Channel::switch(name, "the MCC user switch is on")).collect()
     }
     fn reset(&mut self, _: &mut Cx<'_>) {
         let switches = self.switches;
@@ -208,6 +210,16 @@ impl Component for Mps2Scc {
         };
         self.switches = (self.switches & !(1 << index)) | u32::from(*on) << index;
         Ok(())
+    }
+    fn get(&self, channel: &str) -> Option<Value> {
+        let index = SWITCHES.iter().position(|name| *name == channel)?;
+        Some(Value::Bool(self.switches >> index & 1 != 0))
+    }
+    fn shows(&self) -> Option<u64> {
+        Some(u64::from(self.leds))
+    }
+    fn picture(&self) -> Option<Picture> {
+        Some(Picture::row_of_lamps(self.leds, 8, [0, 255, 0]))
     }
 }
 

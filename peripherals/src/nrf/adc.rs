@@ -39,14 +39,14 @@ static SPEC: Spec = Spec::new(
 
 /// Channels of analog blocks: the voltage at each input.
 pub const ANALOG: [Channel; 8] = [
-    Channel { name: "ain0", doc: "volts at AIN0, 0 to 3.6" },
-    Channel { name: "ain1", doc: "volts at AIN1, 0 to 3.6" },
-    Channel { name: "ain2", doc: "volts at AIN2, 0 to 3.6" },
-    Channel { name: "ain3", doc: "volts at AIN3, 0 to 3.6" },
-    Channel { name: "ain4", doc: "volts at AIN4, 0 to 3.6" },
-    Channel { name: "ain5", doc: "volts at AIN5, 0 to 3.6" },
-    Channel { name: "ain6", doc: "volts at AIN6, 0 to 3.6" },
-    Channel { name: "ain7", doc: "volts at AIN7, 0 to 3.6" },
+    Channel::number("ain0", "voltage at AIN0", (0.0, 3.6), "V"),
+    Channel::number("ain1", "voltage at AIN1", (0.0, 3.6), "V"),
+    Channel::number("ain2", "voltage at AIN2", (0.0, 3.6), "V"),
+    Channel::number("ain3", "voltage at AIN3", (0.0, 3.6), "V"),
+    Channel::number("ain4", "voltage at AIN4", (0.0, 3.6), "V"),
+    Channel::number("ain5", "voltage at AIN5", (0.0, 3.6), "V"),
+    Channel::number("ain6", "voltage at AIN6", (0.0, 3.6), "V"),
+    Channel::number("ain7", "voltage at AIN7", (0.0, 3.6), "V"),
 ];
 
 /// What the analog inputs have, in microvolts.
@@ -67,13 +67,13 @@ impl Default for Inputs {
 impl Inputs {
     /// The channels.
     pub fn channels() -> Vec<Channel> {
-        let vdd = Channel { name: "vdd", doc: "volts of the supply, 1.7 to 3.6" };
+        let vdd = Channel::number("vdd", "voltage of the supply", (1.7, 3.6), "V");
         ANALOG.iter().cloned().chain([vdd]).collect()
     }
 
     /// Sets a channel.
     pub fn set(&mut self, channel: &str, value: &Value) -> Result<(), SetError> {
-        let volts = |least| number(channel, value, least, 3.6, "volts");
+        let volts = |least| number(channel, value, least, 3.6, "V");
         let micro = |volts: f64| (volts * 1e6).round() as i64;
         if channel == "vdd" {
             self.vdd = micro(volts(1.7)?);
@@ -83,6 +83,13 @@ impl Inputs {
         let index = index.ok_or_else(|| SetError::NoChannel(channel.to_owned()))?;
         self.pins[index] = micro(volts(0.0)?);
         Ok(())
+    }
+
+    /// A channel's present value.
+    pub fn get(&self, channel: &str) -> Option<Value> {
+        let index = ANALOG.iter().position(|known| known.name == channel);
+        let micro = if channel == "vdd" { self.vdd } else { self.pins[index?] };
+        Some(Value::Number(micro as f64 / 1e6))
     }
 }
 
@@ -141,6 +148,10 @@ impl Logic for Adc {
 
     fn channels(&self) -> Vec<Channel> {
         Inputs::channels()
+    }
+
+    fn present(&self, channel: &str) -> Option<Value> {
+        self.inputs.get(channel)
     }
 
     fn reset(&mut self, _: &mut Io<'_, '_>) {

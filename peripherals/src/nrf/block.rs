@@ -374,6 +374,11 @@ pub trait Logic: Serialize + DeserializeOwned + Send + Sized + 'static {
         let _ = (value, io);
         Err(SetError::NoChannel(channel.to_owned()))
     }
+    /// See [`Component::get`].
+    fn present(&self, channel: &str) -> Option<Value> {
+        let _ = channel;
+        None
+    }
     /// See [`Peripheral::rom_write`].
     fn rom_write(
         &mut self,
@@ -549,6 +554,9 @@ impl<L: Logic> Component for Block<L> {
     }
     fn channels(&self) -> Vec<Channel> {
         self.logic.channels()
+    }
+    fn get(&self, channel: &str) -> Option<Value> {
+        self.logic.present(channel)
     }
     fn listens(&self) -> bool {
         self.logic.listens()

@@ -120,6 +120,10 @@ impl Logic for Comp {
         Inputs::channels()
     }
 
+    fn present(&self, channel: &str) -> Option<Value> {
+        self.inputs.get(channel)
+    }
+
     fn reset(&mut self, _: &mut Io<'_, '_>) {
         (self.ready, self.running, self.above) = (Time::MAX, false, false);
     }

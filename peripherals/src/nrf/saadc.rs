@@ -217,6 +217,10 @@ impl Logic for Saadc {
         Inputs::channels()
     }
 
+    fn present(&self, channel: &str) -> Option<Value> {
+        self.inputs.get(channel)
+    }
+
     fn reset(&mut self, _: &mut Io<'_, '_>) {
         *self = Self { inputs: self.inputs.clone(), ..Self::new(NoConfig {}) };
     }

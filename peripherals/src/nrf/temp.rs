@@ -75,7 +75,12 @@ impl Logic for Temp {
     }
 
     fn channels(&self) -> Vec<Channel> {
-        vec![Channel { name: "temperature", doc: "degrees Celsius, -40 to 125, in steps of 0.25" }]
+        vec![Channel::number(
+            "temperature",
+            "temperature of the chip, in steps of 0.25",
+            (-40.0, 125.0),
+            "°C",
+        )]
     }
 
     fn reset(&mut self, _: &mut Io<'_, '_>) {
@@ -100,9 +105,13 @@ impl Logic for Temp {
         if channel != "temperature" {
             return Err(SetError::NoChannel(channel.to_owned()));
         }
-        let celsius = number(channel, value, -40.0, 125.0, "degrees Celsius")?;
+        let celsius = number(channel, value, -40.0, 125.0, "°C")?;
         self.quarters = (celsius * 4.0).round() as i32;
         Ok(())
+    }
+
+    fn present(&self, channel: &str) -> Option<Value> {
+        (channel == "temperature").then(|| Value::Number(f64::from(self.quarters) / 4.0))
     }
 }
 

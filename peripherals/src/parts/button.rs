@@ -40,7 +40,7 @@ impl Component for Button {
         &["pin"]
     }
     fn channels(&self) -> Vec<Channel> {
-        vec![Channel { name: "pressed", doc: "true while somebody presses it" }]
+        vec![Channel::switch("pressed", "somebody presses it")]
     }
     fn reset(&mut self, cx: &mut Cx<'_>) {
         self.drive(cx);
@@ -57,6 +57,9 @@ impl Component for Button {
             }
             _ => Err(SetError::NoChannel(channel.to_owned())),
         }
+    }
+    fn get(&self, channel: &str) -> Option<Value> {
+        (channel == "pressed").then_some(Value::Bool(self.pressed))
     }
 }
 

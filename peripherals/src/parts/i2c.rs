@@ -94,4 +94,11 @@ impl Axes {
             }),
         }
     }
+
+    /// The present value of an axis, in the unit in which [`Axes::set`] sets it.
+    pub fn get(&self, channel: &str, prefix: &str, scale: f64) -> Option<Value> {
+        let axis = channel.strip_prefix(prefix)?;
+        let axis = ["x", "y", "z"].iter().position(|name| *name == axis)?;
+        Some(Value::Number(self.0[axis] as f64 / scale))
+    }
 }

@@ -1,7 +1,7 @@
 //! A matrix of LEDs, lit where a row pin is high and a column pin low, seen as an image.
 
 use consort_core::Time;
-use consort_core::component::{Component, Cx, Model, Part};
+use consort_core::component::{Component, Cx, Form, Model, Part, Picture};
 use consort_core::trace::Level;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,8 @@ pub struct LedMatrix {
     changed: bool,
     frame_end: Option<Time>,
     image: String,
+    /// How often the image changed.
+    images: u64,
 }
 
 impl LedMatrix {
@@ -105,6 +107,7 @@ impl Model for LedMatrix {
             changed: false,
             frame_end: None,
             image: String::new(),
+            images: 0,
         }
     }
 }
@@ -138,12 +141,30 @@ impl Component for LedMatrix {
         }
     }
 
+    fn shows(&self) -> Option<u64> {
+        Some(self.images)
+    }
+
+    fn picture(&self) -> Option<Picture> {
+        let width = u16::from(self.config.width.clamp(1, 10));
+        let lamps = self.config.map.len() as u16;
+        let height = lamps.div_ceil(width);
+        let mut rgb = Vec::with_capacity(usize::from(width * height) * 3);
+        let levels = self.image.bytes().filter(u8::is_ascii_digit).map(|digit| digit - b'0');
+        for level in levels.chain(std::iter::repeat(0)).take(usize::from(width * height)) {
+            let light = u16::from(level) * 255 / 9;
+            rgb.extend([light as u8, (light / 8) as u8, (light / 16) as u8]);
+        }
+        Some(Picture { width, height, form: Form::Lamps, backlight: 255, rgb })
+    }
+
     fn wake(&mut self, cx: &mut Cx<'_>) {
         self.count(cx.now());
         let image = self.frame();
         if image != self.image {
             cx.log(Level::Info, format!("shows {image}"));
             self.image = image;
+            self.images += 1;
         }
         (self.row_time, self.lit) = Default::default();
         // One more frame after the last change shows what stays.
@@ -190,5 +211,8 @@ mod tests {
         rig.run_for(Time::from_secs(1));
         assert_eq!(rig.log.last().unwrap().1, "shows 00:00");
         assert_eq!(rig.wake, Time::MAX);
+        let picture = rig.component.picture().unwrap();
+        assert_eq!((picture.width, picture.height, picture.rgb), (2, 2, vec![0; 12]));
+        assert!(rig.component.shows() > Some(1));
     }
 }

@@ -172,12 +172,12 @@ impl Component for Lsm303agr {
     }
     fn channels(&self) -> Vec<Channel> {
         vec![
-            Channel { name: "x", doc: "acceleration along the board's x axis in mg, -16000 to 16000" },
-            Channel { name: "y", doc: "acceleration along the board's y axis in mg, -16000 to 16000" },
-            Channel { name: "z", doc: "acceleration along the board's z axis in mg, -16000 to 16000" },
-            Channel { name: "field-x", doc: "field along the board's x axis in microtesla, -4900 to 4900" },
-            Channel { name: "field-y", doc: "field along the board's y axis in microtesla, -4900 to 4900" },
-            Channel { name: "field-z", doc: "field along the board's z axis in microtesla, -4900 to 4900" },
+            Channel::number("x", "acceleration along the board's x axis", (-16_000.0, 16_000.0), "mg"),
+            Channel::number("y", "acceleration along the board's y axis", (-16_000.0, 16_000.0), "mg"),
+            Channel::number("z", "acceleration along the board's z axis", (-16_000.0, 16_000.0), "mg"),
+            Channel::number("field-x", "field along the board's x axis", (-4_900.0, 4_900.0), "µT"),
+            Channel::number("field-y", "field along the board's y axis", (-4_900.0, 4_900.0), "µT"),
+            Channel::number("field-z", "field along the board's z axis", (-4_900.0, 4_900.0), "µT"),
         ]
     }
     /// The chip has no reset pin: the machine's reset leaves it as it is.
@@ -189,9 +189,16 @@ impl Component for Lsm303agr {
     }
     fn set(&mut self, channel: &str, value: &Value, _: &mut Cx<'_>) -> Result<(), SetError> {
         if channel.starts_with("field-") {
-            self.field.set(channel, "field-", value, (4_900.0, 1_000.0, "microtesla"))
+            self.field.set(channel, "field-", value, (4_900.0, 1_000.0, "µT"))
         } else {
             self.acceleration.set(channel, "", value, (16_000.0, 1.0, "mg"))
+        }
+    }
+    fn get(&self, channel: &str) -> Option<Value> {
+        if channel.starts_with("field-") {
+            self.field.get(channel, "field-", 1_000.0)
+        } else {
+            self.acceleration.get(channel, "", 1.0)
         }
     }
 }

@@ -77,9 +77,9 @@ impl Component for Mag3110 {
     }
     fn channels(&self) -> Vec<Channel> {
         vec![
-            Channel { name: "x", doc: "field along the chip's x axis in microtesla, -1000 to 1000" },
-            Channel { name: "y", doc: "field along the chip's y axis in microtesla, -1000 to 1000" },
-            Channel { name: "z", doc: "field along the chip's z axis in microtesla, -1000 to 1000" },
+            Channel::number("x", "field along the chip's x axis", (-1_000.0, 1_000.0), "µT"),
+            Channel::number("y", "field along the chip's y axis", (-1_000.0, 1_000.0), "µT"),
+            Channel::number("z", "field along the chip's z axis", (-1_000.0, 1_000.0), "µT"),
         ]
     }
     fn reset(&mut self, cx: &mut Cx<'_>) {
@@ -89,7 +89,10 @@ impl Component for Mag3110 {
         self.settle(cx);
     }
     fn set(&mut self, channel: &str, value: &Value, _: &mut Cx<'_>) -> Result<(), SetError> {
-        self.axes.set(channel, "", value, (1_000.0, 10.0, "microtesla"))
+        self.axes.set(channel, "", value, (1_000.0, 10.0, "µT"))
+    }
+    fn get(&self, channel: &str) -> Option<Value> {
+        self.axes.get(channel, "", 10.0)
     }
 }
 

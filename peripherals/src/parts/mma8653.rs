@@ -125,9 +125,9 @@ impl Component for Mma8653 {
     }
     fn channels(&self) -> Vec<Channel> {
         vec![
-            Channel { name: "x", doc: "acceleration along the board's x axis in mg, -8000 to 8000" },
-            Channel { name: "y", doc: "acceleration along the board's y axis in mg, -8000 to 8000" },
-            Channel { name: "z", doc: "acceleration along the board's z axis in mg, -8000 to 8000" },
+            Channel::number("x", "acceleration along the board's x axis", (-8_000.0, 8_000.0), "mg"),
+            Channel::number("y", "acceleration along the board's y axis", (-8_000.0, 8_000.0), "mg"),
+            Channel::number("z", "acceleration along the board's z axis", (-8_000.0, 8_000.0), "mg"),
         ]
     }
     /// The chip has no reset pin: the machine's reset leaves it as it is.
@@ -139,6 +139,9 @@ impl Component for Mma8653 {
     }
     fn set(&mut self, channel: &str, value: &Value, _: &mut Cx<'_>) -> Result<(), SetError> {
         self.axes.set(channel, "", value, (8_000.0, 1.0, "mg"))
+    }
+    fn get(&self, channel: &str) -> Option<Value> {
+        self.axes.get(channel, "", 1.0)
     }
 }
 

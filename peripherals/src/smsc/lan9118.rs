@@ -872,7 +872,7 @@ impl Component for Lan9118 {
         Some(PortKind::Ethernet)
     }
     fn channels(&self) -> Vec<Channel> {
-        vec![Channel { name: "link", doc: "false while the network cable is pulled" }]
+        vec![Channel::switch("link", "the network cable is plugged in")]
     }
     fn reset(&mut self, cx: &mut Cx<'_>) {
         self.eeprom.reset();
@@ -900,6 +900,9 @@ impl Component for Lan9118 {
         self.phy.plug(*plugged);
         self.settle(cx);
         Ok(())
+    }
+    fn get(&self, channel: &str) -> Option<Value> {
+        (channel == "link").then(|| Value::Bool(self.phy.link()))
     }
 }
 
