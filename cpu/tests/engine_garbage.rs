@@ -25,7 +25,7 @@ fn run(isa: Isa, code: &[u8], seed: u64) {
     let wide = matches!(isa, Isa::CortexA53 | Isa::Rv32 | Isa::Rv64);
     let pc = if wide { Reg::PC64 } else { Reg::PC };
     let base = 0x2000_0000;
-    let mut engine = Engine::new(isa, Options { translation_buffer: 4 << 20, mpu_regions: 8 }).unwrap();
+    let mut engine = Engine::new(isa, Options { translation_buffer: 4 << 20, ..Options::default() }).unwrap();
     engine.map_ram(base, 0x4000, Perms::Rwx).unwrap();
     engine.write_memory(base, code).unwrap();
     engine.set_reg(Reg::CPACR, 0xf0_0000);

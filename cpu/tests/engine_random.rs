@@ -184,7 +184,7 @@ fn registers() -> impl Iterator<Item = Reg> + Clone {
 }
 
 fn engine(isa: Isa, code: &[u16]) -> Engine {
-    let mut engine = Engine::new(isa, Options { translation_buffer: 4 << 20, mpu_regions: 8 }).unwrap();
+    let mut engine = Engine::new(isa, Options { translation_buffer: 4 << 20, ..Options::default() }).unwrap();
     engine.map_ram(RAM, 0x8000, Perms::Rwx).unwrap();
     let bytes: Vec<u8> = code.iter().flat_map(|half| half.to_le_bytes()).collect();
     engine.write_memory(CODE, &bytes).unwrap();

@@ -95,7 +95,8 @@ impl Hunk {
     /// Where its old lines are: at the line it states or, as patches applied before may have moved it, at the only
     /// other place that has them.
     fn place(&self, lines: &[&str], from: usize) -> Result<usize, String> {
-        let is_at = |start: usize| lines.get(start..start + self.old.len()).is_some_and(|old| old == self.old);
+        let is_at =
+            |start: usize| lines.get(start..start + self.old.len()).is_some_and(|old| old == self.old);
         if self.line >= from && is_at(self.line) {
             return Ok(self.line);
         }

@@ -1,6 +1,6 @@
 /* What Consort's patch adds to Unicorn's interface: an exact-budget run loop, I/O by one callback, and the core's
- * state as plain fields. An engine opened with consort_open serves these calls; the stock ones that run code or hook
- * it are not for it. */
+ * state as plain fields. An engine that consort_attach was called for serves these calls beside the stock ones, except
+ * those that run code or hook it. */
 #ifndef CONSORT_H
 #define CONSORT_H
 
@@ -147,22 +147,25 @@ enum consort_system {
     CONSORT_SYSTEM_TIMER_CVAL0 = 32,
 };
 
-/* Opens an engine that serves the calls below, or returns an error. `model` is the architecture's uc_cpu_* number. */
-uc_err consort_open(uc_arch arch, uc_mode mode, int model, uint32_t translation_buffer, uint32_t mpu_regions,
-                    uc_engine **uc);
-void consort_close(uc_engine *uc);
+struct consort_options {
+    /* Address space for translated code. */
+    uint32_t translation_buffer;
+    /* M-profile: regions of the MPU. */
+    uint32_t mpu_regions;
+    /* M-profile: implemented bits of a priority, which are those of BASEPRI. */
+    uint32_t priority_bits;
+    /* ARMv6-M: whether it has unprivileged execution; others have it. */
+    bool unprivileged;
+};
+
+/* Makes an engine that uc_open made serve the calls below; to be called before anything but uc_ctl. */
+uc_err consort_attach(uc_engine *uc, const struct consort_options *options);
 
 /* Back to the architecture's reset state; memory stays. */
 void consort_reset(uc_engine *uc);
 
-/* Maps zeroed memory; `writable` false makes stores reach the write callback. */
-uc_err consort_map(uc_engine *uc, uint64_t base, uint64_t size, bool writable);
 /* Makes part of a mapped block visible at another address. */
 uc_err consort_map_alias(uc_engine *uc, uint64_t base, uint64_t target, uint64_t size);
-/* The host address of RAM or ROM and how many bytes follow, or NULL. */
-uint8_t *consort_memory(uc_engine *uc, uint64_t address, uint64_t *length);
-/* To be called after the host wrote there: translations of the old content go. */
-void consort_written(uc_engine *uc, uint64_t address, uint64_t length);
 /* Starts to note written pages anew. */
 void consort_clean(uc_engine *uc);
 /* Whether the page was written since consort_clean; true when that was never called. */

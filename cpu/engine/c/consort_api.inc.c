@@ -2,59 +2,49 @@
 
 #include "consort/consort_priv.h"
 
-uc_err consort_open(uc_arch arch, uc_mode mode, int model, uint32_t translation_buffer, uint32_t mpu_regions,
-                    uc_engine **result)
+static void consort_free(struct consort_state *cs)
 {
-    uc_engine *uc;
-    struct consort_state *cs;
-    uc_err err = uc_open(arch, mode, &uc);
+    if (cs) {
+        g_hash_table_destroy(cs->io_pcs);
+        free(cs->watches);
+        free(cs->dirty);
+        free(cs);
+    }
+}
 
-    if (err != UC_ERR_OK) {
-        return err;
+uc_err consort_attach(uc_engine *uc, const struct consort_options *options)
+{
+    struct consort_state *cs;
+    uc_err err;
+
+    if (uc->init_done) {
+        return UC_ERR_ARG;
     }
     cs = calloc(1, sizeof(*cs));
     if (!cs) {
-        uc_close(uc);
         return UC_ERR_NOMEM;
     }
     cs->io_pcs = g_hash_table_new(NULL, NULL);
+    cs->priority_mask = 0xff00 >> options->priority_bits;
+    cs->unprivileged = options->unprivileged;
     uc->consort = cs;
-    uc->cpu_model = model;
-    uc->tcg_buffer_size = translation_buffer;
+    uc->tcg_buffer_size = options->translation_buffer;
     /* No address ends a run. */
     uc->use_exits = 1;
     err = uc_init_engine(uc);
-    if (err == UC_ERR_OK && !cs->target) {
-        err = UC_ERR_ARCH;
-    }
     if (err != UC_ERR_OK) {
-        consort_close(uc);
         return err;
     }
-    cs->target->open(uc, mpu_regions);
-    *result = uc;
+    if (!cs->target) {
+        return UC_ERR_ARCH;
+    }
+    cs->target->open(uc, options);
     return UC_ERR_OK;
-}
-
-void consort_close(uc_engine *uc)
-{
-    struct consort_state *cs = uc->consort;
-
-    uc_close(uc);
-    g_hash_table_destroy(cs->io_pcs);
-    free(cs->watches);
-    free(cs->dirty);
-    free(cs);
 }
 
 void consort_reset(uc_engine *uc)
 {
     uc->consort->target->reset(uc);
-}
-
-uc_err consort_map(uc_engine *uc, uint64_t base, uint64_t size, bool writable)
-{
-    return uc_mem_map(uc, base, size, writable ? UC_PROT_ALL : UC_PROT_READ | UC_PROT_EXEC);
 }
 
 uc_err consort_map_alias(uc_engine *uc, uint64_t base, uint64_t target, uint64_t size)
@@ -72,26 +62,26 @@ uc_err consort_map_alias(uc_engine *uc, uint64_t base, uint64_t target, uint64_t
     return mem_map(uc, uc->consort->target->map_alias(uc, base, size, mr, target - mr->addr));
 }
 
-uint8_t *consort_memory(uc_engine *uc, uint64_t address, uint64_t *length)
-{
-    uint64_t ram_address;
-
-    return uc->consort->target->memory(uc, address, length, &ram_address);
-}
-
-void consort_written(uc_engine *uc, uint64_t address, uint64_t length)
+/* Copies between the host and RAM or ROM: all of it, or nothing when some of it is neither. */
+static uc_err consort_mem_access(uc_engine *uc, uint64_t address, uint8_t *bytes, uint64_t size, bool write)
 {
     struct consort_state *cs = uc->consort;
+    uint64_t done, piece, ram_address;
 
-    while (length) {
-        uint64_t piece, ram_address;
+    for (done = 0; done < size; done += piece) {
+        if (!cs->target->memory(uc, address + done, &piece, &ram_address)) {
+            return write ? UC_ERR_WRITE_UNMAPPED : UC_ERR_READ_UNMAPPED;
+        }
+    }
+    for (done = 0; done < size; done += piece) {
+        uint8_t *host = cs->target->memory(uc, address + done, &piece, &ram_address);
 
-        if (!cs->target->memory(uc, address, &piece, &ram_address)) {
-            return;
+        piece = MIN(piece, size - done);
+        if (!write) {
+            memcpy(bytes + done, host, piece);
+            continue;
         }
-        if (piece > length) {
-            piece = length;
-        }
+        memcpy(host, bytes + done, piece);
         cs->target->written(uc, ram_address, piece);
         if (cs->dirty) {
             uint64_t page;
@@ -101,9 +91,8 @@ void consort_written(uc_engine *uc, uint64_t address, uint64_t length)
                 cs->dirty[page] = 1;
             }
         }
-        address += piece;
-        length -= piece;
     }
+    return UC_ERR_OK;
 }
 
 void consort_clean(uc_engine *uc)
@@ -149,7 +138,7 @@ void consort_reg_write(uc_engine *uc, uint32_t reg, uint64_t value)
     struct consort_state *cs = uc->consort;
 
     cs->target->reg_write(uc, reg, value);
-    if (reg == CONSORT_REG_PC) {
+    if (reg == CONSORT_REG_PC || reg == CONSORT_REG_PC64) {
         cs->pass_breakpoint = false;
     }
     if (cs->running) {

@@ -146,7 +146,7 @@ static void consort_m_write(struct uc_struct *uc, uint32_t reg, uint32_t value)
         env->v7m.primask[M_REG_NS] = value & 1;
         return;
     case CONSORT_REG_BASEPRI:
-        env->v7m.basepri[M_REG_NS] = main ? value & 0xff : 0;
+        env->v7m.basepri[M_REG_NS] = main ? value & cs->priority_mask : 0;
         return;
     case CONSORT_REG_FAULTMASK:
         env->v7m.faultmask[M_REG_NS] = main ? value & 1 : 0;
@@ -544,6 +544,10 @@ static void consort_arm_reset(struct uc_struct *uc)
         if (cpu_isar_feature(aa32_vfp_simd, ARM_CPU(uc->cpu))) {
             consort_write_fpccr(env, R_V7M_FPCCR_ASPEN_MASK | R_V7M_FPCCR_LSPEN_MASK);
         }
+        if (env->pmsav7.drsr) {
+            /* Upstream forgets ARMv6-M's. */
+            memset(env->pmsav7.drsr, 0, sizeof(uint32_t) * ARM_CPU(uc->cpu)->pmsav7_dregion);
+        }
         /* v6-M and v7-M reset it to -1 and QEMU clears it by address 0. */
         env->v7m.ccr[M_REG_S] = env->v7m.ccr[M_REG_NS];
         uc->consort->ccr = env->v7m.ccr[M_REG_NS];
@@ -551,7 +555,7 @@ static void consort_arm_reset(struct uc_struct *uc)
     arm_rebuild_hflags(env);
 }
 
-static void consort_arm_open(struct uc_struct *uc, uint32_t mpu_regions)
+static void consort_arm_open(struct uc_struct *uc, const struct consort_options *options)
 {
     ARMCPU *cpu = ARM_CPU(uc->cpu);
     CPUARMState *env = &cpu->env;
@@ -564,9 +568,15 @@ static void consort_arm_open(struct uc_struct *uc, uint32_t mpu_regions)
     }
     if (arm_feature(env, ARM_FEATURE_M)) {
         env->features &= ~(1ull << ARM_FEATURE_M_SECURITY);
-        if (mpu_regions < cpu->pmsav7_dregion) {
-            cpu->pmsav7_dregion = mpu_regions;
+        if (!arm_feature(env, ARM_FEATURE_V7) && options->mpu_regions) {
+            /* ARMv6-M has no tables yet. */
+            cpu->pmsav7_dregion = 8;
+            env->features |= 1ull << ARM_FEATURE_PMSA;
+            env->pmsav7.drbar = g_new0(uint32_t, cpu->pmsav7_dregion);
+            env->pmsav7.drsr = g_new0(uint32_t, cpu->pmsav7_dregion);
+            env->pmsav7.dracr = g_new0(uint32_t, cpu->pmsav7_dregion);
         }
+        cpu->pmsav7_dregion = MIN(options->mpu_regions, cpu->pmsav7_dregion);
     }
     consort_arm_reset(uc);
 }

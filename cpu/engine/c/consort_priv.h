@@ -35,7 +35,7 @@ enum consort_origin {
 
 /* A target's functions: QEMU's files are built once per target, uc.c once. */
 struct consort_target {
-    void (*open)(struct uc_struct *uc, uint32_t mpu_regions);
+    void (*open)(struct uc_struct *uc, const struct consort_options *options);
     void (*reset)(struct uc_struct *uc);
     void (*run)(struct uc_struct *uc);
     uint64_t (*reg_read)(struct uc_struct *uc, uint32_t reg);
@@ -91,6 +91,10 @@ struct consort_state {
     /* Options that the translator reads; changing one flushes the translations. */
     bool trap_divide_by_zero;
     bool trap_unaligned;
+
+    /* M-profile: the bits that BASEPRI has, and whether ARMv6-M has unprivileged execution. */
+    uint8_t priority_mask;
+    bool unprivileged;
 
     bool watch_unmask;
     bool negative_priority;
@@ -188,6 +192,11 @@ static inline int consort_watches(const struct consort_state *cs, uint64_t addre
         }
     }
     return flags;
+}
+
+static inline uint32_t consort_priority_mask(const struct consort_state *cs)
+{
+    return cs ? cs->priority_mask : 0xff;
 }
 
 /* The retired-instruction counter as the current instruction sees it. */

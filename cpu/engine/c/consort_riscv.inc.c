@@ -146,7 +146,7 @@ static void consort_riscv_reset(struct uc_struct *uc)
     consort_flush_memory(uc);
 }
 
-static void consort_riscv_open(struct uc_struct *uc, uint32_t mpu_regions)
+static void consort_riscv_open(struct uc_struct *uc, const struct consort_options *options)
 {
     uc->consort->left = &cpu_neg(uc->cpu)->consort_left;
     uc->consort->deliver = true;

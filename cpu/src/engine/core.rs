@@ -1,8 +1,12 @@
 //! The one place that calls the C side: every `unsafe` of the engine is here.
+//!
+//! What Unicorn offers goes through the safe `unicorn-engine` crate; what the patch adds goes by that engine's handle.
 
 use std::mem::MaybeUninit;
-use std::ptr::NonNull;
 
+use unicorn_engine::{
+    Arch, Arm64CpuModel, ArmCpuModel, Mode, Prot, Riscv32CpuModel, Riscv64CpuModel, Unicorn, uc_error,
+};
 use unicorn_engine_sys as sys;
 
 use super::{
@@ -10,12 +14,17 @@ use super::{
     SystemReg,
 };
 
-/// A pointer to the C side's engine.
+/// A reference-counted engine: [`Engine`](super::Engine) owns it, and a run holds it once more for its callbacks.
 ///
-/// It is copied into [`Access`] while a run holds the engine, so no Rust reference to the engine's state exists that
-/// a callback could alias: the state lives behind the pointer, on the C side alone.
-#[derive(Clone, Copy)]
-pub(super) struct Core(NonNull<sys::uc_engine>);
+/// No Rust reference to the engine's state exists that a callback could alias: the state lives behind the handle, on
+/// the C side alone.
+#[derive(Clone)]
+pub(super) struct Core {
+    unicorn: Unicorn<'static, ()>,
+    /// The engine's, which is live as long as `unicorn`; here for calls that are worth a look-up less.
+    handle: *mut sys::uc_engine,
+    isa: Isa,
+}
 
 /// What a run's callbacks need.
 struct Session<'a> {
@@ -26,110 +35,90 @@ struct Session<'a> {
 impl Core {
     pub fn open(isa: Isa, options: Options) -> Result<Self, EngineError> {
         let (arch, mode, model) = match isa {
-            Isa::CortexM0 => (sys::Arch::ARM, sys::Mode::THUMB, sys::ArmCpuModel::CORTEX_M0 as i32),
-            Isa::CortexM3 => (sys::Arch::ARM, sys::Mode::THUMB, sys::ArmCpuModel::CORTEX_M3 as i32),
-            Isa::CortexM4 => (sys::Arch::ARM, sys::Mode::THUMB, sys::ArmCpuModel::CORTEX_M4 as i32),
-            Isa::CortexM7 => (sys::Arch::ARM, sys::Mode::THUMB, sys::ArmCpuModel::CORTEX_M7 as i32),
-            Isa::CortexM33 => (sys::Arch::ARM, sys::Mode::THUMB, sys::ArmCpuModel::CORTEX_M33 as i32),
-            Isa::CortexA15 => (sys::Arch::ARM, sys::Mode::ARM, sys::ArmCpuModel::CORTEX_A15 as i32),
-            Isa::CortexA53 => (sys::Arch::ARM64, sys::Mode::ARM, sys::Arm64CpuModel::A53 as i32),
-            Isa::Rv32 => (sys::Arch::RISCV, sys::Mode::RISCV32, sys::Riscv32CpuModel::SIFIVE_U34 as i32),
-            Isa::Rv64 => (sys::Arch::RISCV, sys::Mode::RISCV64, sys::Riscv64CpuModel::SIFIVE_U54 as i32),
+            Isa::CortexM0 | Isa::CortexM0Plus => (Arch::ARM, Mode::THUMB, ArmCpuModel::CORTEX_M0 as i32),
+            Isa::CortexM3 => (Arch::ARM, Mode::THUMB, ArmCpuModel::CORTEX_M3 as i32),
+            Isa::CortexM4 => (Arch::ARM, Mode::THUMB, ArmCpuModel::CORTEX_M4 as i32),
+            Isa::CortexM7 => (Arch::ARM, Mode::THUMB, ArmCpuModel::CORTEX_M7 as i32),
+            Isa::CortexM33 => (Arch::ARM, Mode::THUMB, ArmCpuModel::CORTEX_M33 as i32),
+            Isa::CortexA15 => (Arch::ARM, Mode::ARM, ArmCpuModel::CORTEX_A15 as i32),
+            Isa::CortexA53 => (Arch::ARM64, Mode::ARM, Arm64CpuModel::A53 as i32),
+            Isa::Rv32 => (Arch::RISCV, Mode::RISCV32, Riscv32CpuModel::SIFIVE_U34 as i32),
+            Isa::Rv64 => (Arch::RISCV, Mode::RISCV64, Riscv64CpuModel::SIFIVE_U54 as i32),
         };
-        let buffer = u32::try_from(options.translation_buffer).unwrap_or(u32::MAX);
-        let mut uc = std::ptr::null_mut();
-        // SAFETY: the C side initialises `uc` when and only when it returns OK.
-        let error = unsafe {
-            sys::consort_open(arch, mode, model, buffer, u32::from(options.mpu_regions), &raw mut uc)
+        let mut unicorn = Unicorn::new(arch, mode).map_err(|_| EngineError::Create)?;
+        unicorn.ctl_set_cpu_model(model).map_err(|_| EngineError::Create)?;
+        let handle = unicorn.get_handle();
+        let options = sys::consort_options {
+            translation_buffer: u32::try_from(options.translation_buffer).unwrap_or(u32::MAX),
+            mpu_regions: if isa == Isa::CortexM0 { 0 } else { options.mpu_regions.into() },
+            priority_bits: options.priority_bits.min(8).into(),
+            unprivileged: isa == Isa::CortexM0Plus,
         };
-        match NonNull::new(uc) {
-            Some(uc) if error == sys::uc_error::OK => Ok(Core(uc)),
-            _ => Err(EngineError::Create),
+        // SAFETY: the handle is live, and nothing but its model was set.
+        let error = unsafe { sys::consort_attach(handle, &raw const options) };
+        if error == uc_error::OK { Ok(Core { unicorn, handle, isa }) } else { Err(EngineError::Create) }
+    }
+
+    pub fn reset(&mut self) {
+        // SAFETY: the handle is live (see `Core`).
+        unsafe { sys::consort_reset(self.handle) }
+    }
+
+    pub fn map(&mut self, base: u64, size: u64, perms: Perms) -> Result<(), EngineError> {
+        let perms = if perms == Perms::Rwx { Prot::ALL } else { Prot::READ | Prot::EXEC };
+        self.unicorn.mem_map(base, size, perms).map_err(|_| EngineError::Map { base, size })
+    }
+
+    pub fn map_alias(&mut self, base: u64, target: u64, size: u64) -> Result<(), EngineError> {
+        // SAFETY: the handle is live; the C side checks alignment, overlap, and that the target is inside one block.
+        let error = unsafe { sys::consort_map_alias(self.handle, base, target, size) };
+        if error == uc_error::OK { Ok(()) } else { Err(EngineError::Map { base, size }) }
+    }
+
+    pub fn read_memory(&self, address: u64, out: &mut [u8]) -> Result<(), EngineError> {
+        self.unicorn.mem_read(address, out).map_err(|_| EngineError::NoMemory { address })
+    }
+
+    pub fn write_memory(&mut self, address: u64, data: &[u8]) -> Result<(), EngineError> {
+        self.unicorn.mem_write(address, data).map_err(|_| EngineError::NoMemory { address })
+    }
+
+    pub fn clean(&mut self) {
+        // SAFETY: the handle is live.
+        unsafe { sys::consort_clean(self.handle) }
+    }
+
+    pub fn is_dirty(&self, address: u64) -> bool {
+        // SAFETY: the handle is live.
+        unsafe { sys::consort_is_dirty(self.handle, address) }
+    }
+
+    pub fn reg(&self, reg: Reg) -> u64 {
+        match reg.unicorn(self.isa) {
+            Some(number) => self.unicorn.reg_read(number).unwrap_or(0),
+            // SAFETY: the handle is live; an unknown number reads 0.
+            None => unsafe { sys::consort_reg_read(self.handle, reg.0) },
         }
     }
 
-    /// Frees the C side; the pointer and its copies are dead afterwards.
-    pub fn close(self) {
-        // SAFETY: called once, from the owner's drop.
-        unsafe { sys::consort_close(self.0.as_ptr()) }
-    }
-
-    pub fn reset(self) {
-        // SAFETY: the pointer is live (see `Core`).
-        unsafe { sys::consort_reset(self.0.as_ptr()) }
-    }
-
-    pub fn map(self, base: u64, size: u64, perms: Perms) -> Result<(), EngineError> {
-        // SAFETY: the pointer is live; the C side checks alignment and overlap.
-        let error = unsafe { sys::consort_map(self.0.as_ptr(), base, size, perms == Perms::Rwx) };
-        if error == sys::uc_error::OK { Ok(()) } else { Err(EngineError::Map { base, size }) }
-    }
-
-    pub fn map_alias(self, base: u64, target: u64, size: u64) -> Result<(), EngineError> {
-        // SAFETY: as in `map`; the C side also checks that the target is inside one block.
-        let error = unsafe { sys::consort_map_alias(self.0.as_ptr(), base, target, size) };
-        if error == sys::uc_error::OK { Ok(()) } else { Err(EngineError::Map { base, size }) }
-    }
-
-    /// The host memory behind a guest address, as far as it is contiguous.
-    fn memory(self, address: u64) -> Result<(NonNull<u8>, usize), EngineError> {
-        let mut length = 0;
-        // SAFETY: the pointer is live; `length` is written when the result is not NULL.
-        let host = unsafe { sys::consort_memory(self.0.as_ptr(), address, &raw mut length) };
-        let host = NonNull::new(host).ok_or(EngineError::NoMemory { address })?;
-        Ok((host, usize::try_from(length).unwrap_or(usize::MAX)))
-    }
-
-    pub fn read_memory(self, mut address: u64, mut out: &mut [u8]) -> Result<(), EngineError> {
-        while !out.is_empty() {
-            let (host, length) = self.memory(address)?;
-            let (now, later) = out.split_at_mut(length.min(out.len()));
-            // SAFETY: `length` bytes are readable at `host`, and no `out` of safe code is guest memory.
-            unsafe { host.as_ptr().copy_to_nonoverlapping(now.as_mut_ptr(), now.len()) };
-            address = address.wrapping_add(now.len() as u64);
-            out = later;
+    pub fn set_reg(&mut self, reg: Reg, value: u64) {
+        match reg.unicorn(self.isa) {
+            Some(number) => drop(self.unicorn.reg_write(number, value)),
+            // SAFETY: the handle is live; an unknown number is ignored.
+            None => unsafe { sys::consort_reg_write(self.handle, reg.0, value) },
         }
-        Ok(())
     }
 
-    pub fn write_memory(self, mut address: u64, mut data: &[u8]) -> Result<(), EngineError> {
-        while !data.is_empty() {
-            let (host, length) = self.memory(address)?;
-            let (now, later) = data.split_at(length.min(data.len()));
-            // SAFETY: `length` bytes are writable at `host` (ROM is read-only to the guest alone), and no `data` of
-            // safe code is guest memory; the pointer is live.
-            unsafe {
-                host.as_ptr().copy_from_nonoverlapping(now.as_ptr(), now.len());
-                sys::consort_written(self.0.as_ptr(), address, now.len() as u64);
-            }
-            address = address.wrapping_add(now.len() as u64);
-            data = later;
-        }
-        Ok(())
+    pub fn context(&self) -> Result<unicorn_engine::Context, EngineError> {
+        self.unicorn.context_init().map_err(|_| EngineError::Create)
     }
 
-    pub fn clean(self) {
-        // SAFETY: the pointer is live.
-        unsafe { sys::consort_clean(self.0.as_ptr()) }
+    pub fn restore_context(&mut self, context: &unicorn_engine::Context) -> Result<(), EngineError> {
+        self.unicorn.context_restore(context).map_err(|_| EngineError::Create)
     }
 
-    pub fn is_dirty(self, address: u64) -> bool {
-        // SAFETY: the pointer is live.
-        unsafe { sys::consort_is_dirty(self.0.as_ptr(), address) }
-    }
-
-    pub fn reg(self, reg: Reg) -> u64 {
-        // SAFETY: the pointer is live; an unknown number reads 0.
-        unsafe { sys::consort_reg_read(self.0.as_ptr(), reg.0) }
-    }
-
-    pub fn set_reg(self, reg: Reg, value: u64) {
-        // SAFETY: the pointer is live; an unknown number is ignored.
-        unsafe { sys::consort_reg_write(self.0.as_ptr(), reg.0, value) }
-    }
-
-    pub fn run(self, io: &mut dyn Io, budget: u64) -> Exit {
-        let mut session = Session { core: self, io };
+    pub fn run(&mut self, io: &mut dyn Io, budget: u64) -> Exit {
+        let mut session = Session { core: self.clone(), io };
         let callbacks = sys::consort_io {
             opaque: (&raw mut session).cast(),
             read: Some(read_callback),
@@ -138,52 +127,52 @@ impl Core {
             system_write: Some(system_write_callback),
         };
         let mut exit = MaybeUninit::uninit();
-        // SAFETY: the pointer is live; the session and callbacks outlive the call, and only the callbacks use them; the
+        // SAFETY: the handle is live; the session and callbacks outlive the call, and only the callbacks use them; the
         // C side fills `exit` in.
         let exit = unsafe {
-            sys::consort_run(self.0.as_ptr(), &raw const callbacks, budget, exit.as_mut_ptr());
+            sys::consort_run(self.handle, &raw const callbacks, budget, exit.as_mut_ptr());
             exit.assume_init()
         };
         Exit { executed: exit.executed, stop: stop(&exit) }
     }
 
-    pub fn executed(self) -> u64 {
-        // SAFETY: the pointer is live; called from a callback of a run.
-        unsafe { sys::consort_executed(self.0.as_ptr()) }
+    pub fn executed(&self) -> u64 {
+        // SAFETY: the handle is live; called from a callback of a run.
+        unsafe { sys::consort_executed(self.handle) }
     }
 
-    pub fn access_pc(self) -> u64 {
+    pub fn access_pc(&self) -> u64 {
         // SAFETY: as in `executed`.
-        unsafe { sys::consort_pc(self.0.as_ptr()) }
+        unsafe { sys::consort_pc(self.handle) }
     }
 
-    pub fn stop_after(self) {
+    pub fn stop_after(&mut self) {
         // SAFETY: as in `executed`.
-        unsafe { sys::consort_stop_after(self.0.as_ptr()) }
+        unsafe { sys::consort_stop_after(self.handle) }
     }
 
-    pub fn shorten(self, total: u64) {
+    pub fn shorten(&mut self, total: u64) {
         // SAFETY: as in `executed`.
-        unsafe { sys::consort_shorten(self.0.as_ptr(), total) }
+        unsafe { sys::consort_shorten(self.handle, total) }
     }
 
-    pub fn watch_unmask(self, on: bool) {
-        // SAFETY: the pointer is live.
-        unsafe { sys::consort_watch_unmask(self.0.as_ptr(), on) }
+    pub fn watch_unmask(&mut self, on: bool) {
+        // SAFETY: the handle is live.
+        unsafe { sys::consort_watch_unmask(self.handle, on) }
     }
 
-    pub fn breakpoint(self, address: u64, on: bool) {
-        // SAFETY: the pointer is live.
-        unsafe { sys::consort_breakpoint(self.0.as_ptr(), address, on) }
+    pub fn breakpoint(&mut self, address: u64, on: bool) {
+        // SAFETY: the handle is live.
+        unsafe { sys::consort_breakpoint(self.handle, address, on) }
     }
 
-    pub fn watchpoint(self, address: u64, size: u64, access: AccessKind, on: bool) {
+    pub fn watchpoint(&mut self, address: u64, size: u64, access: AccessKind, on: bool) {
         let access = match access {
             AccessKind::Write => sys::CONSORT_ACCESS_WRITE,
             AccessKind::Read | AccessKind::Fetch => sys::CONSORT_ACCESS_READ,
         };
-        // SAFETY: the pointer is live.
-        unsafe { sys::consort_watchpoint(self.0.as_ptr(), address, size, access, on) }
+        // SAFETY: the handle is live.
+        unsafe { sys::consort_watchpoint(self.handle, address, size, access, on) }
     }
 }
 
@@ -198,7 +187,7 @@ unsafe extern "C" fn read_callback(
 ) -> bool {
     // SAFETY: `opaque` is the session of the run that calls, which nothing else borrows meanwhile.
     let session = unsafe { &mut *opaque.cast::<Session<'_>>() };
-    let mut cx = Access::new(session.core);
+    let mut cx = Access::new(&mut session.core);
     match session.io.read(&mut cx, address, size as u8) {
         Ok(read) => {
             // SAFETY: the C side passes a valid pointer.
@@ -217,7 +206,7 @@ unsafe extern "C" fn write_callback(
 ) -> bool {
     // SAFETY: as in `read_callback`.
     let session = unsafe { &mut *opaque.cast::<Session<'_>>() };
-    let mut cx = Access::new(session.core);
+    let mut cx = Access::new(&mut session.core);
     let value = if size < 8 { value & ((1 << (size * 8)) - 1) } else { value };
     session.io.write(&mut cx, address, size as u8, value).is_ok()
 }
@@ -229,7 +218,7 @@ unsafe extern "C" fn system_read_callback(
 ) -> bool {
     // SAFETY: as in `read_callback`.
     let session = unsafe { &mut *opaque.cast::<Session<'_>>() };
-    let mut cx = Access::new(session.core);
+    let mut cx = Access::new(&mut session.core);
     match system_register(number).and_then(|register| session.io.read_system(&mut cx, register)) {
         Some(read) => {
             // SAFETY: the C side passes a valid pointer.
@@ -243,7 +232,7 @@ unsafe extern "C" fn system_read_callback(
 unsafe extern "C" fn system_write_callback(opaque: *mut core::ffi::c_void, number: u32, value: u64) {
     // SAFETY: as in `read_callback`.
     let session = unsafe { &mut *opaque.cast::<Session<'_>>() };
-    let mut cx = Access::new(session.core);
+    let mut cx = Access::new(&mut session.core);
     if let Some(register) = system_register(number) {
         session.io.write_system(&mut cx, register, value);
     }

@@ -1,7 +1,5 @@
 //! What the engine asks of the machine around it: every access that is not RAM or ROM.
 
-use std::marker::PhantomData;
-
 use super::core::Core;
 use super::{EngineError, Reg};
 
@@ -44,13 +42,12 @@ pub struct BusError;
 /// The accessing instruction has not completed. Registers that it will write (its destination, a written-back base)
 /// are not for [`set_reg`](Access::set_reg).
 pub struct Access<'a> {
-    core: Core,
-    run: PhantomData<&'a mut ()>,
+    core: &'a mut Core,
 }
 
-impl Access<'_> {
-    pub(super) fn new(core: Core) -> Self {
-        Access { core, run: PhantomData }
+impl<'a> Access<'a> {
+    pub(super) fn new(core: &'a mut Core) -> Self {
+        Access { core }
     }
 
     /// Instructions of this run completed before the accessing one.

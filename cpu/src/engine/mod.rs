@@ -16,6 +16,8 @@ pub use stop::{AccessKind, Exception, Exit, FaultCause, Stop};
 pub enum Isa {
     /// ARMv6-M.
     CortexM0,
+    /// ARMv6-M with unprivileged execution and, if it has regions, an MPU.
+    CortexM0Plus,
     /// ARMv7-M.
     CortexM3,
     /// ARMv7E-M with a single-precision FPU.
@@ -42,11 +44,13 @@ pub struct Options {
     pub translation_buffer: usize,
     /// MPU regions (PMSAv7 / PMSAv8); 0 for a core without an MPU.
     pub mpu_regions: u8,
+    /// M-profile: implemented bits of an exception's priority, which BASEPRI has too.
+    pub priority_bits: u8,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { translation_buffer: 16 << 20, mpu_regions: 8 }
+        Options { translation_buffer: 16 << 20, mpu_regions: 8, priority_bits: 8 }
     }
 }
 
@@ -73,13 +77,24 @@ pub enum EngineError {
         /// The requested size.
         size: u64,
     },
-    /// Host access outside RAM and ROM.
-    #[error("no memory at {address:#x}")]
+    /// A host access that is not wholly RAM or ROM; nothing was read or written.
+    #[error("the bytes at {address:#x} are not all memory")]
     NoMemory {
-        /// The first byte that is not there.
+        /// Where the access begins.
         address: u64,
     },
 }
+
+/// The registers of a core at one instant, for this engine or another of the same [`Isa`] and [`Options`].
+pub struct Context {
+    registers: unicorn_engine::Context,
+    /// State that the patch keeps beside Unicorn's.
+    beside: [u64; BESIDE.len()],
+}
+
+/// What a context needs besides Unicorn's; registers that a core does not have ignore it.
+const BESIDE: [Reg; 6] =
+    [Reg::CCR, Reg::NEGATIVE_PRIORITY, Reg::INTERRUPTS, Reg::INSTRET, Reg::PC, Reg::PC64];
 
 /// One core and the memory it executes from.
 ///
@@ -89,14 +104,9 @@ pub struct Engine {
 }
 
 // SAFETY: the C side keeps no thread-local state, an engine shares nothing with another, and `&mut self` (or
-// exclusive ownership) guards every call that changes it.
+// exclusive ownership) guards every call that changes it. The counted reference that `Unicorn` is stays within its
+// engine: other counts of it exist only during a call of `run`, on the thread that runs.
 unsafe impl Send for Engine {}
-
-impl Drop for Engine {
-    fn drop(&mut self) {
-        self.core.close();
-    }
-}
 
 impl Engine {
     /// Creates a core in its reset state with no memory.
@@ -150,6 +160,21 @@ impl Engine {
     /// Sets a register; ignored for one the core does not have.
     pub fn set_reg(&mut self, reg: Reg, value: u64) {
         self.core.set_reg(reg, value);
+    }
+
+    /// All registers, far faster than one by one.
+    pub fn context(&self) -> Result<Context, EngineError> {
+        let registers = self.core.context()?;
+        Ok(Context { registers, beside: BESIDE.map(|reg| self.reg(reg)) })
+    }
+
+    /// Puts all registers back. Memory, breakpoints and watchpoints stay as they are.
+    pub fn restore_context(&mut self, context: &Context) -> Result<(), EngineError> {
+        self.core.restore_context(&context.registers)?;
+        for (reg, value) in BESIDE.into_iter().zip(context.beside) {
+            self.set_reg(reg, value);
+        }
+        Ok(())
     }
 
     /// Runs from the current PC for at most `budget` instructions.

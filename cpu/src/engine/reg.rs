@@ -1,5 +1,9 @@
 //! Register names of the engine: plain state, visible in every mode and privilege.
 
+use unicorn_engine::{RegisterARM, RegisterARM64, RegisterRISCV};
+
+use super::Isa;
+
 /// A register. M-profile names are fields, not what `MRS` would show: they read and write in any mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Reg(pub(super) u32);
@@ -145,6 +149,33 @@ impl Reg {
     /// MPU_RASR of a region (ARMv8-M: MPU_RLAR).
     pub const fn mpu_rasr(region: u8) -> Reg {
         Reg(if region < 16 { 144 + region as u32 } else { Reg::NONE })
+    }
+
+    /// The number by which Unicorn knows it, where that means the same: general and floating-point registers. The
+    /// others are state that Unicorn lacks, or filters by the core's mode and privilege.
+    pub(super) fn unicorn(self, isa: Isa) -> Option<i32> {
+        let Reg(n) = self;
+        let number = |first: i32, from: u32| Some(first + (n - from) as i32);
+        match isa {
+            Isa::CortexA53 => match n {
+                512..541 => number(RegisterARM64::X0 as i32, 512),
+                541..543 => number(RegisterARM64::X29 as i32, 541),
+                543 => Some(RegisterARM64::SP as i32),
+                _ => None,
+            },
+            Isa::Rv32 | Isa::Rv64 => match n {
+                513..544 => number(RegisterRISCV::X0 as i32, 512),
+                576..608 => number(RegisterRISCV::F0 as i32, 576),
+                _ => None,
+            },
+            _ => match n {
+                0..=12 => number(RegisterARM::R0 as i32, 0),
+                14 => Some(RegisterARM::LR as i32),
+                64..96 => number(RegisterARM::S0 as i32, 64),
+                96..128 => number(RegisterARM::D0 as i32, 96),
+                _ => None,
+            },
+        }
     }
 
     /// Reads as 0, ignores writes.
