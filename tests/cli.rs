@@ -282,10 +282,16 @@ fn mistakes_in_fleet_files_are_named() {
     mistake("kind.json", &|f| f["links"]["home"]["kind"] = json!("string"), &["string"]);
     mistake("stimulus.json", &|f| f["stimuli"][0]["device"] = json!("clock"), &["clock"]);
 
-    // A model refuses its settings: the message names device, component and reason.
-    let mut wrong = fleet();
-    wrong["devices"]["hub"]["config"]["ethernet"]["mac"] = json!("x");
-    refused(&["check", &write(&dir, "mac.json", wrong.to_string())], &["hub", "ethernet", "MAC address"]);
+    mistake(
+        "mac.json",
+        &|f| f["devices"]["hub"]["config"]["ethernet"]["mac"] = json!("x"),
+        &["MAC address", "/devices/hub/config/ethernet/mac"],
+    );
+    mistake(
+        "component.json",
+        &|f| f["devices"]["hub"]["config"]["ethernt"] = json!({}),
+        &["`ethernet`?", "/devices/hub/config/ethernt"],
+    );
 
     let text = fleet().to_string();
     let twice = text.replace("\"sensor-2\":", "\"sensor-1\":");

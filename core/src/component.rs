@@ -454,7 +454,24 @@ pub struct ModelEntry {
     /// The schema of its configuration.
     pub schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
     /// Builds an instance from the board file's words.
-    pub build: fn(serde_json::Value) -> Result<Built, serde_json::Error>,
+    pub build: fn(serde_json::Value) -> Result<Built, ConfigError>,
+}
+
+/// A model's configuration that cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ConfigError {
+    /// Where in the configuration: its fields' names, from the outside in.
+    pub path: Vec<String>,
+    /// What is wrong.
+    pub message: String,
+}
+
+fn config<M: Model>(words: serde_json::Value) -> Result<M::Config, ConfigError> {
+    serde_path_to_error::deserialize(words).map_err(|error| ConfigError {
+        path: error.path().iter().map(ToString::to_string).collect(),
+        message: error.into_inner().to_string(),
+    })
 }
 
 impl ModelEntry {
@@ -464,7 +481,7 @@ impl ModelEntry {
             kind: M::KIND,
             doc: M::DOC,
             schema: |generator| generator.subschema_for::<M::Config>(),
-            build: |config| Ok(Built::Peripheral(Box::new(M::new(serde_json::from_value(config)?)))),
+            build: |words| Ok(Built::Peripheral(Box::new(M::new(config::<M>(words)?)))),
         }
     }
 
@@ -474,7 +491,7 @@ impl ModelEntry {
             kind: M::KIND,
             doc: M::DOC,
             schema: |generator| generator.subschema_for::<M::Config>(),
-            build: |config| Ok(Built::Part(Box::new(M::new(serde_json::from_value(config)?)))),
+            build: |words| Ok(Built::Part(Box::new(M::new(config::<M>(words)?)))),
         }
     }
 }

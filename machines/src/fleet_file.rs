@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::board::{Board, Num};
-use crate::json::{Document, JsonError};
+use crate::json::{Document, JsonError, pointer_of};
 use crate::loader::{self, Firmware, LoadError};
 use crate::machine::{BuildError, Machine, Options, Semihosting};
 use crate::suggest;
@@ -345,7 +345,7 @@ impl FleetFile {
         seed: u64,
         overrides: &Overrides,
     ) -> Result<Machine, LoadFleetError> {
-        let pointer = format!("/devices/{}", name.replace('~', "~0").replace('/', "~1"));
+        let pointer = format!("/devices{}", pointer_of([name]));
         if name.is_empty() || name.contains('.') || name.chars().any(char::is_whitespace) {
             return Err(document
                 .error(&pointer, "a device's name has no dots or spaces and is not empty")
@@ -383,8 +383,12 @@ impl FleetFile {
             error,
         })?;
         let options = Options { name: name.to_owned(), seed, config: entry.config.clone(), semihosting };
-        Machine::build(&board, &board_document, &firmware, options)
-            .map_err(|error| LoadFleetError::Build { device: name.to_owned(), error })
+        Machine::build(&board, &board_document, &firmware, options).map_err(|error| match error {
+            BuildError::Config { path, message } => {
+                document.error(&format!("{pointer}/config{}", pointer_of(&path)), message).into()
+            }
+            error => LoadFleetError::Build { device: name.to_owned(), error },
+        })
     }
 
     fn join(
@@ -395,7 +399,7 @@ impl FleetFile {
         seed: u64,
         fleet: &mut Fleet,
     ) -> Result<(), LoadFleetError> {
-        let pointer = format!("/links/{}", name.replace('~', "~0").replace('/', "~1"));
+        let pointer = format!("/links{}", pointer_of([name]));
         let carries = match entry.kind {
             LinkKind::Lan => PortKind::Ethernet,
             LinkKind::Radio => PortKind::Radio,

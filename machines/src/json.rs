@@ -36,6 +36,12 @@ impl fmt::Display for JsonError {
 
 impl std::error::Error for JsonError {}
 
+/// The JSON pointer of names from the outside in.
+pub fn pointer_of(names: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+    let part = |name: &str| format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+    names.into_iter().map(|name| part(name.as_ref())).collect()
+}
+
 /// Deeper nesting than any of our files has is refused before it can exhaust the stack.
 const MAX_DEPTH: usize = 64;
 /// No hand-written file is larger.
@@ -98,18 +104,15 @@ impl Document {
     /// Reads `value`, which has this document's shape (a merge of it with defaults), as a `T`.
     pub fn read_value<T: DeserializeOwned>(&self, value: &Value) -> Result<T, JsonError> {
         serde_path_to_error::deserialize(value).map_err(|error| {
-            let pointer = error.path().iter().fold(String::new(), |pointer, segment| {
-                use serde_path_to_error::Segment;
-                match segment {
-                    Segment::Seq { index } => format!("{pointer}/{index}"),
-                    Segment::Map { key } => {
-                        format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
-                    }
-                    // The variant's name is a key of the text: `{"wait": {...}}`.
-                    Segment::Enum { variant } => format!("{pointer}/{variant}"),
-                    Segment::Unknown => pointer,
-                }
+            use serde_path_to_error::Segment;
+            let names = error.path().iter().filter_map(|segment| match segment {
+                Segment::Seq { index } => Some(index.to_string()),
+                Segment::Map { key } => Some(key.clone()),
+                // The variant's name is a key of the text: `{"wait": {...}}`.
+                Segment::Enum { variant } => Some(variant.clone()),
+                Segment::Unknown => None,
             });
+            let pointer = pointer_of(names);
             self.error(&pointer, error.into_inner().to_string())
         })
     }

@@ -14,7 +14,7 @@ use super::inbox::Inbox;
 use super::semihosting::{self, Semihosting};
 use super::{Machine, Power};
 use crate::board::{Board, Irq, MemoryKind, Wires};
-use crate::json::{Document, JsonError};
+use crate::json::{Document, JsonError, pointer_of};
 use crate::loader::{Firmware, Processor};
 use crate::{cores, suggest};
 
@@ -24,6 +24,14 @@ pub enum BuildError {
     /// The board file says something that cannot be.
     #[error(transparent)]
     Board(#[from] JsonError),
+    /// The device's own settings of a component cannot be.
+    #[error("{message}")]
+    Config {
+        /// Where: the component's name, then names of fields, from the outside in.
+        path: Vec<String>,
+        /// What is wrong.
+        message: String,
+    },
     /// The firmware does not fit the board.
     #[error("{0}")]
     Firmware(String),
@@ -149,11 +157,8 @@ fn place(
     for name in options.config.keys() {
         if !board.peripherals.contains_key(name) && !board.parts.contains_key(name) {
             let names = board.peripherals.keys().chain(board.parts.keys()).map(String::as_str);
-            return Err(BuildError::Firmware(format!(
-                "device `{}` configures `{name}`, which its board does not have{}",
-                options.name,
-                suggest(name, names)
-            )));
+            let message = format!("the board has no component `{name}`{}", suggest(name, names));
+            return Err(BuildError::Config { path: vec![name.clone()], message });
         }
     }
     for (name, peripheral) in &board.peripherals {
@@ -241,13 +246,23 @@ fn model(
         document
             .error(&format!("{pointer}/kind"), format!("there is no model `{kind}`{}", suggest(kind, names)))
     })?;
-    let build = |config: &Value| (entry.build)(config.clone());
     let mut config = config.clone();
-    if let Some(own) = options.config.get(name) {
+    let own = options.config.get(name);
+    if let Some(own) = own {
         json_patch::merge(&mut config, own);
     }
-    let built = build(&config)
-        .map_err(|error| document.error(&format!("{pointer}/config"), format!("{kind}: {error}")))?;
+    let build = |config: &Value| {
+        (entry.build)(config.clone()).map_err(|error| {
+            let message = format!("{kind}: {error}");
+            let inside = pointer_of(&error.path);
+            if own.is_some_and(|own| own.pointer(&inside).is_some()) {
+                let path = std::iter::once(name.to_owned()).chain(error.path).collect();
+                return BuildError::Config { path, message };
+            }
+            document.error(&format!("{pointer}/config{inside}"), message).into()
+        })
+    };
+    let built = build(&config)?;
     // An Ethernet controller without an address gets one of its own.
     let ethernet = match &built {
         Built::Peripheral(model) => model.port() == Some(consort_core::component::PortKind::Ethernet),
@@ -255,9 +270,7 @@ fn model(
     };
     if ethernet && config.get("mac").is_none() {
         json_patch::merge(&mut config, &json!({ "mac": station_address(&options.name, name) }));
-        return build(&config).map_err(|error| {
-            document.error(&format!("{pointer}/config"), format!("{kind}: {error}")).into()
-        });
+        return build(&config);
     }
     Ok(built)
 }
