@@ -11,10 +11,12 @@ use consort_core::fleet::{Carried, Fleet, Observer, Stop};
 use consort_core::trace::{Event, Kind};
 use crossbeam::channel::Receiver;
 
-use crate::client::{Client, Wants, debug, signal};
+use gdbstub::common::Signal;
+
+use crate::client::{Client, signalled};
 use crate::monitor::Room;
 use crate::net::{Incoming, ListenError, Listeners};
-use crate::packet::Item;
+use crate::seat::{Wants, debug};
 
 /// Messages taken before the fleet gets its turn, so that a talkative client cannot keep it from running.
 const MESSAGES_PER_TURN: usize = 64;
@@ -84,7 +86,7 @@ impl Hub {
                 }
                 continue;
             }
-            let limit = self.clients.values().map(|client| client.wants.limit()).fold(until, Time::min);
+            let limit = self.clients.values().map(|client| client.seat.wants.limit()).fold(until, Time::min);
             let mut tap = Tap {
                 observer: &mut *observer,
                 incoming: &self.incoming,
@@ -104,8 +106,8 @@ impl Hub {
                 Stop::Ended => {}
                 Stop::Reached => {
                     for client in self.clients.values_mut() {
-                        if client.wants.limit() <= fleet.now() {
-                            client.stop(fleet, signal::TRAP, "");
+                        if client.seat.wants.limit() <= fleet.now() {
+                            client.stop(fleet, signalled(Signal::SIGTRAP));
                         }
                     }
                     if fleet.now() >= until {
@@ -126,7 +128,7 @@ impl Hub {
     fn take(&mut self, message: Incoming, fleet: &mut Fleet) {
         match message {
             Incoming::Connected(caller, line) => {
-                let client = Client::new(caller.id, caller.device, line);
+                let client = Client::new(caller.id, caller.device, line, fleet);
                 if let Some(old) = self.clients.insert(caller.device, client) {
                     old.line.cut();
                     self.orphans.insert(caller.device);
@@ -145,7 +147,7 @@ impl Hub {
                     && let Some(client) = self.clients.remove(&caller.device)
                 {
                     self.orphans.insert(caller.device);
-                    if client.wants != Wants::Nothing {
+                    if client.seat.wants != Wants::Nothing {
                         self.held.remove(&caller.device);
                     }
                 }
@@ -154,40 +156,17 @@ impl Hub {
     }
 
     fn hear(&mut self, client: &mut Client, bytes: &[u8], fleet: &mut Fleet) {
-        for byte in bytes {
-            let Some(item) = client.parser.take(*byte) else { continue };
-            match item {
-                Item::Packet(packet) => {
-                    if client.acks {
-                        client.line.send(b"+".to_vec());
-                    }
-                    let was_attached = client.wants != Wants::Nothing;
-                    let mut room = Room {
-                        addresses: &self.addresses,
-                        others: self
-                            .clients
-                            .values()
-                            .map(|client| (client.device, client.wants.clone()))
-                            .collect(),
-                        held: self.held.iter().copied().filter(|held| *held != client.device).collect(),
-                        snapshots: &mut self.snapshots,
-                    };
-                    client.packet(&packet, fleet, &mut room);
-                    if was_attached && !client.wants.holds() {
-                        self.held.remove(&client.device);
-                    }
-                }
-                Item::Corrupt if client.acks => client.line.send(b"-".to_vec()),
-                Item::Corrupt => {}
-                Item::Nak if client.acks => client.line.send(client.last_sent.clone()),
-                Item::Nak => {}
-                Item::Interrupt => {
-                    if !client.wants.holds() && client.wants != Wants::Nothing {
-                        client.stop(fleet, signal::INT, "");
-                    }
-                }
-                Item::Rubbish => return client.line.cut(),
-            }
+        let device = client.seat.device;
+        client.seat.room = Room {
+            addresses: self.addresses.clone(),
+            others: self.clients.iter().map(|(device, other)| (*device, other.seat.wants.clone())).collect(),
+            held: self.held.iter().copied().filter(|held| *held != device).collect(),
+            snapshots: std::mem::take(&mut self.snapshots),
+        };
+        client.hear(bytes, fleet);
+        self.snapshots = std::mem::take(&mut client.seat.room).snapshots;
+        if bytes.contains(&b'$') && !client.seat.wants.holds() {
+            self.held.remove(&device);
         }
     }
 
@@ -198,10 +177,10 @@ impl Hub {
                 debug.set_watchpoints(&[]);
             });
         }
-        for client in self.clients.values_mut().filter(|client| client.points.is_changed()) {
+        for client in self.clients.values_mut().filter(|client| client.seat.points.is_changed()) {
             // While it halts, GDB takes all points out and puts them back in.
-            if !client.wants.holds() {
-                debug(fleet, client.device, |debug| client.points.apply(debug));
+            if !client.seat.wants.holds() {
+                debug(fleet, client.seat.device, |debug| client.seat.points.apply(debug));
             }
         }
     }
@@ -211,15 +190,15 @@ impl Hub {
     fn step(&mut self, fleet: &mut Fleet, until: Time) -> (bool, bool) {
         let (mut moved, mut starved) = (false, false);
         for client in self.clients.values_mut() {
-            let Wants::Step(range) = client.wants.clone() else { continue };
-            let device = client.device;
+            let Wants::Step(range) = client.seat.wants else { continue };
+            let device = client.seat.device;
             let mut turns = 0;
             loop {
                 let activity = fleet.device(device, |device| device.activity());
                 if matches!(activity, Some(Activity::Off | Activity::Exited | Activity::LockedUp) | None) {
                     let what = activity.map_or("gone".to_owned(), |activity| format!("{activity:?}"));
                     client.say(&format!("there is no next instruction: the processor is {what}\n"));
-                    client.stop(fleet, signal::TRAP, "");
+                    client.stop(fleet, signalled(Signal::SIGTRAP));
                     break;
                 }
                 let progress = |fleet: &mut Fleet| {
@@ -237,9 +216,9 @@ impl Hub {
                         moved = true;
                         let pc = debug(fleet, device, |debug| debug.pc()).unwrap_or_default();
                         let inside = range.is_some_and(|(start, end)| (start..end).contains(&pc));
-                        if !inside || client.points.breakpoint_at(pc).is_some() {
-                            let reason = client.breakpoint_reason(pc);
-                            client.stop(fleet, signal::TRAP, reason);
+                        if !inside || client.seat.points.breakpoint_at(pc).is_some() {
+                            let reason = client.seat.points.reason_at(pc);
+                            client.stop(fleet, reason);
                             break;
                         }
                         turns += 1;
@@ -259,7 +238,8 @@ impl Hub {
 
     /// Who keeps the fleet from running.
     fn waits_for(&self, fleet: &Fleet) -> Option<String> {
-        let holding = self.clients.values().find(|client| client.wants.holds()).map(|client| client.device);
+        let holding =
+            self.clients.iter().find(|(_, client)| client.seat.wants.holds()).map(|(device, _)| *device);
         let device = holding.or_else(|| self.held.first().copied())?;
         Some(fleet.names().get(device).cloned().unwrap_or_default())
     }
@@ -267,7 +247,7 @@ impl Hub {
     /// A step that cannot end before another debugger continues looks like a debugger that hangs.
     fn tell_waiting(&mut self, holder: &str) {
         for client in self.clients.values_mut() {
-            if matches!(client.wants, Wants::Step(_)) && !client.knows_it_waits {
+            if matches!(client.seat.wants, Wants::Step(_)) && !client.knows_it_waits {
                 client.knows_it_waits = true;
                 client.say(&format!("the step goes on when the debugger of {holder} continues\n"));
             }
@@ -290,7 +270,7 @@ impl Hub {
         let mut unseen = Vec::new();
         for (device, halt) in halts {
             match self.clients.get_mut(&device) {
-                Some(client) if client.wants != Wants::Nothing => client.halted(fleet, &halt),
+                Some(client) if client.seat.wants != Wants::Nothing => client.halted(fleet, &halt),
                 _ if matches!(halt, Halt::Unimplemented(_)) => unseen.push((device, halt)),
                 _ => drop(self.orphans.insert(device)),
             }
@@ -302,12 +282,8 @@ impl Hub {
 impl Drop for Hub {
     /// The run is over: debuggers that wait for their device learn that it is gone.
     fn drop(&mut self) {
-        while let Some((device, mut client)) = self.clients.pop_first() {
-            if matches!(client.wants, Wants::Run | Wants::Step(_)) {
-                let code = self.exits.get(&device).copied().unwrap_or(0) as u8;
-                client.send(format!("W{code:02x}"));
-            }
-            client.line.finish();
+        while let Some((device, client)) = self.clients.pop_first() {
+            client.end(self.exits.get(&device).copied().unwrap_or(0) as u8);
         }
     }
 }

@@ -11,9 +11,32 @@ use proptest::prelude::*;
 use super::*;
 use crate::fake::{COUNT, Fake, NAP, RAM, ROM};
 use crate::net::{Caller, Line};
-use crate::packet::{Parser, frame};
+use crate::packet::to_hex;
 
 const END: Time = Time::from_ms(50);
+
+/// A packet of any bytes.
+fn frame(contents: &[u8]) -> Vec<u8> {
+    let escape = |byte: &u8| match byte {
+        b'$' | b'#' | b'}' | b'*' => vec![b'}', byte ^ 0x20],
+        byte => vec![*byte],
+    };
+    let raw: Vec<u8> = contents.iter().flat_map(escape).collect();
+    let sum = raw.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte));
+    [b"$", raw.as_slice(), format!("#{sum:02x}").as_bytes()].concat()
+}
+
+/// The packets in what a debugger was sent, without acknowledgements.
+fn packets_in(bytes: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    let packets = text.split('$').skip(1);
+    packets.map(|packet| packet.split_once('#').unwrap().0.to_owned()).collect()
+}
+
+fn from_hex(text: &str) -> Vec<u8> {
+    let pairs = text.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+    pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
+}
 
 fn fleet() -> Fleet {
     Fleet::new(vec![("one".into(), Fake::boxed()), ("two".into(), Fake::boxed())]).unwrap()
@@ -65,14 +88,7 @@ impl Bench {
 
     /// What a debugger was sent, without acknowledgements.
     fn heard(&mut self, device: usize) -> Vec<String> {
-        let mut parser = Parser::new();
-        let bytes: Vec<u8> = self.letters[device].try_iter().flatten().collect();
-        let items = bytes.into_iter().filter_map(|byte| parser.take(byte));
-        let texts = items.map(|item| match item {
-            Item::Packet(packet) => String::from_utf8_lossy(&packet).into_owned(),
-            other => format!("{other:?}"),
-        });
-        texts.collect()
+        packets_in(&self.letters[device].try_iter().flatten().collect::<Vec<u8>>())
     }
 
     fn pc(&mut self, device: usize) -> u64 {
@@ -120,15 +136,15 @@ fn a_session_leaves_the_digest_alone() {
     bench.say(1, "vCont;c");
     assert_eq!(bench.drive(), Stop::Ended);
     let (one, two) = (bench.heard(0), bench.heard(1));
-    assert!(one.last().unwrap().ends_with("0f:10000000;thread:1;swbreak:;"), "{one:?}");
-    assert!(two.last().unwrap().ends_with(&format!("thread:1;watch:{RAM:x};")), "{two:?}");
+    assert!(one.last().unwrap().starts_with("T05thread:01;swbreak:;"), "{one:?}");
+    assert!(two.last().unwrap().starts_with(&format!("T05thread:01;watch:{RAM:x};")), "{two:?}");
     assert_eq!((one.len(), two.len()), (2, 2), "one stop reply per stop");
     for _ in 0..20 {
         bench.say(0, "vCont;s:1");
         bench.drive();
         assert_eq!(bench.heard(0).len(), 1);
     }
-    bench.say(0, &format!("vCont;r0,{NAP:x}"));
+    bench.say(0, &format!("vCont;r0,{NAP:x}:1;c"));
     bench.drive();
     assert!(bench.heard(0)[0].starts_with("T05"));
     bench.say(0, "D");
@@ -150,7 +166,7 @@ fn the_fleet_stands_while_one_debugger_halts() {
     assert_eq!(bench.fleet.digest().unwrap(), undisturbed());
     drop(bench.hub);
     let letters: Vec<u8> = bench.letters[0].try_iter().flatten().collect();
-    assert_eq!(letters, frame(b"W00"));
+    assert_eq!(packets_in(&letters), ["W00"]);
 }
 
 #[test]
@@ -171,7 +187,7 @@ fn a_client_that_vanishes_is_detached() {
     bench.say(0, "c");
     bench.say(1, "D");
     assert_eq!(bench.drive(), Stop::Ended);
-    assert!(bench.heard(0).last().unwrap().ends_with("hwbreak:;"));
+    assert!(bench.heard(0).last().unwrap().contains("hwbreak:;"));
     bench.close(0);
     bench.close(1);
     assert_eq!(bench.drive(), Stop::Reached);
@@ -203,12 +219,13 @@ fn a_step_sleeps_until_the_processor_wakes() {
 fn a_step_waits_for_a_fleet_that_another_holds() {
     let mut bench = attached(&[0, 1]);
     bench.fleet.set_pace(Pace { threads: 1, quantum: Time::from_us(300) });
-    bench.say(0, &format!("c{NAP:x}"));
+    bench.say(0, &format!("Pf={NAP:02x}000000"));
+    bench.say(0, "c");
     bench.raw(0, b"\x03");
     bench.drive();
     bench.say(0, "s");
     bench.drive();
-    assert_eq!(bench.heard(0).len(), 2, "one for Ctrl-C, one for the step into the nap");
+    assert_eq!(bench.heard(0).len(), 3, "one for the register, for Ctrl-C, for the step into the nap");
     // Out of the nap it gets only when the rest of the fleet may move.
     bench.say(0, "s");
     bench.drive();
@@ -259,12 +276,11 @@ fn registers_and_memory_can_be_read_and_written() {
             "OK",
             "OK",
             "01022324ff",
-            "E.memtype",
-            "E.memtype",
-            &heard[15]
+            "E16",
+            "E16",
+            ""
         ]
     );
-    assert_eq!(heard[15].len(), 9);
     bench.say(0, "g");
     bench.drive();
     let all = bench.heard(0).remove(0);
@@ -277,13 +293,13 @@ fn registers_and_memory_can_be_read_and_written() {
 }
 
 fn command(text: &str) -> String {
-    format!("qRcmd,{}", crate::text::to_hex(text.as_bytes()))
+    format!("qRcmd,{}", to_hex(text.as_bytes()))
 }
 
 /// What a monitor command printed.
 fn printed(heard: &[String]) -> String {
     let texts = heard.iter().filter_map(|packet| packet.strip_prefix('O').filter(|text| *text != "K"));
-    texts.map(|text| String::from_utf8(crate::text::from_hex(text.as_bytes()).unwrap()).unwrap()).collect()
+    texts.map(|text| String::from_utf8(from_hex(text)).unwrap()).collect()
 }
 
 #[test]
@@ -440,7 +456,7 @@ fn packets() -> impl Strategy<Value = Vec<u8>> {
             "snapshot save x",
             "link x cut"
         ])
-        .prop_map(|text| crate::text::to_hex(text.as_bytes()).into_bytes()),
+        .prop_map(|text| to_hex(text.as_bytes()).into_bytes()),
     ];
     let packet = (word, tail).prop_map(|(word, tail)| frame(&[word.as_bytes(), &tail].concat()));
     prop_oneof![4 => packet, 1 => Just(vec![3]), 1 => prop::collection::vec(any::<u8>(), 0..40)]

@@ -5,8 +5,10 @@
 //! The fleet runs while every attached debugger wants its device to run; a device that stops holds all of them
 //! in one instant of virtual time. What a debugger only reads, and where it stops, leaves the digest as it is.
 //!
-//! The protocol is the remote serial protocol of the GDB manual, appendix E; section names in this crate are its.
+//! The protocol, the remote serial protocol of the GDB manual's appendix E, is `gdbstub`'s; here is what a fleet
+//! adds to it.
 
+mod arch;
 mod client;
 mod description;
 #[cfg(test)]
@@ -16,8 +18,7 @@ mod monitor;
 mod net;
 mod packet;
 mod points;
-mod serve;
-mod text;
+mod seat;
 
 pub use hub::Hub;
 pub use net::ListenError;

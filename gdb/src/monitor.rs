@@ -10,7 +10,7 @@ use consort_core::fleet::{Fleet, FleetError, Stimulus, StimulusKind};
 use consort_core::link::{Fault, Rule};
 use consort_core::{Addr, Time};
 
-use crate::client::{Client, Wants, debug};
+use crate::seat::{Seat, Wants, debug};
 
 const HELP: &str = "\
 Commands of Consort:
@@ -37,19 +37,20 @@ const RESET_PATIENCE: Time = Time::from_secs(1);
 /// Snapshots that are kept at once.
 const MAX_SNAPSHOTS: usize = 64;
 
-/// What a command can see besides its own client and the fleet.
-pub(crate) struct Room<'a> {
+/// What a command can see besides its own device and the fleet.
+#[derive(Default)]
+pub(crate) struct Room {
     /// Where each device's debugger is expected.
-    pub addresses: &'a [SocketAddr],
+    pub addresses: Vec<SocketAddr>,
     /// What the debuggers of the other devices do.
     pub others: Vec<(usize, Wants)>,
     /// Devices that wait for their first debugger.
     pub held: Vec<usize>,
     /// Kept states of the fleet.
-    pub snapshots: &'a mut BTreeMap<String, Vec<u8>>,
+    pub snapshots: BTreeMap<String, Vec<u8>>,
 }
 
-impl Room<'_> {
+impl Room {
     /// Why the fleet cannot go on by this debugger's wish alone.
     fn holder(&self, fleet: &Fleet) -> Option<String> {
         let name = |device: &usize| fleet.names().get(*device).cloned().unwrap_or_default();
@@ -59,41 +60,36 @@ impl Room<'_> {
     }
 }
 
-/// Runs a command and answers it, at once or, for commands that let the fleet run, when it has halted again.
-pub(crate) fn run(client: &mut Client, command: &str, fleet: &mut Fleet, room: &mut Room<'_>) {
+/// Runs a command and gives what it prints. One that lets the fleet run sets what the debugger wants; its answer
+/// waits until the fleet has halted again.
+pub(crate) fn run(seat: &mut Seat, command: &str) -> String {
+    answer(seat, command).unwrap_or_else(|error| format!("error: {error}\n"))
+}
+
+fn answer(seat: &mut Seat, command: &str) -> Result<String, String> {
+    let (device, fleet, room) = (seat.device, &mut seat.fleet, &mut seat.room);
     let words: Vec<&str> = command.split_whitespace().collect();
-    let result = match words.as_slice() {
+    match words.as_slice() {
         [] | ["help"] => Ok(HELP.to_owned()),
-        ["time"] => Ok(standing(fleet, client.device) + "\n"),
-        ["devices"] => Ok(devices(fleet, client.device, room)),
-        ["peripherals"] => Ok(peripherals(fleet, client.device)),
-        ["peripherals", name] => peripheral(fleet, client.device, name),
-        ["irqs"] => irqs(fleet, client.device),
+        ["time"] => Ok(standing(fleet, device) + "\n"),
+        ["devices"] => Ok(devices(fleet, device, room)),
+        ["peripherals"] => Ok(peripherals(fleet, device)),
+        ["peripherals", name] => peripheral(fleet, device, name),
+        ["irqs"] => irqs(fleet, device),
         ["reset"] | ["reset", "run"] => {
-            let name = fleet.names()[client.device].clone();
+            let name = fleet.names()[device].clone();
             inject(fleet, StimulusKind::Device(name, Action::Reset)).map(|at| format!("reset at {at} s\n"))
         }
-        ["reset", "halt" | "init"] => match reset_halt(client, fleet, room) {
-            Ok(()) => return,
-            Err(error) => Err(error),
-        },
-        ["run-for", span] => match run_for(span, fleet, room) {
-            Ok(until) => {
-                client.wants = Wants::RunFor(until);
-                return;
-            }
-            Err(error) => Err(error),
-        },
-        ["uart", "send", ..] => uart(fleet, client.device, command),
-        ["set", place, value, ..] => set(fleet, client.device, place, value, command),
+        ["reset", "halt" | "init"] => reset_halt(seat),
+        ["run-for", span] => run_for(seat, span),
+        ["uart", "send", ..] => uart(fleet, device, command),
+        ["set", place, value, ..] => set(fleet, device, place, value, command),
         ["link"] => Ok(links(fleet)),
         ["link", name, fault @ ..] => link(fleet, name, fault),
         ["snapshot"] => Ok(snapshots(room)),
         ["snapshot", what, name] => snapshot(what, name, fleet, room),
         _ => Err(format!("`{command}` is no command of Consort: see `monitor help`")),
-    };
-    client.say(&result.unwrap_or_else(|error| format!("error: {error}\n")));
-    client.send("OK");
+    }
 }
 
 /// One line on where a device is.
@@ -120,7 +116,7 @@ fn symbol(symbol: Option<(&str, u64)>) -> String {
     }
 }
 
-fn devices(fleet: &mut Fleet, own: usize, room: &Room<'_>) -> String {
+fn devices(fleet: &mut Fleet, own: usize, room: &Room) -> String {
     let names = fleet.names().to_vec();
     let width = names.iter().map(String::len).max().unwrap_or(0);
     let mut out = format!("virtual time {} s\n", fleet.now());
@@ -215,14 +211,14 @@ fn inject(fleet: &mut Fleet, what: StimulusKind) -> Result<Time, String> {
     result.map(|()| at).map_err(|error| error.to_string())
 }
 
-fn reset_halt(client: &mut Client, fleet: &mut Fleet, room: &Room<'_>) -> Result<(), String> {
-    if let Some(holder) = room.holder(fleet) {
+fn reset_halt(seat: &mut Seat) -> Result<String, String> {
+    if let Some(holder) = seat.room.holder(&seat.fleet) {
         return Err(format!("{holder}: the reset needs the fleet to go on"));
     }
-    let name = fleet.names()[client.device].clone();
-    let at = inject(fleet, StimulusKind::Device(name, Action::Reset))?;
+    let name = seat.fleet.names()[seat.device].clone();
+    let at = inject(&mut seat.fleet, StimulusKind::Device(name, Action::Reset))?;
     // Where the processor begins is in its vector table: the one at 0 or the one in use (DDI 0403 B1.5.5).
-    let entries = debug(fleet, client.device, |debug| {
+    let entries = seat.look(|debug| {
         let word = |addr: Addr| {
             let mut bytes = [0; 4];
             debug.read(addr, &mut bytes).ok().map(|()| u32::from_le_bytes(bytes))
@@ -231,17 +227,18 @@ fn reset_halt(client: &mut Client, fleet: &mut Fleet, room: &Room<'_>) -> Result
         let entries = tables.into_iter().flatten().filter_map(|table| word(u64::from(table) + 4));
         entries.map(|entry| u64::from(entry & !1)).collect()
     });
-    client.points.expect(entries.unwrap_or_default());
-    client.wants = Wants::ResetHalt(at + RESET_PATIENCE);
-    Ok(())
+    seat.points.expect(entries.unwrap_or_default());
+    seat.wants = Wants::ResetHalt(at + RESET_PATIENCE);
+    Ok(String::new())
 }
 
-fn run_for(span: &str, fleet: &Fleet, room: &Room<'_>) -> Result<Time, String> {
+fn run_for(seat: &mut Seat, span: &str) -> Result<String, String> {
     let span: Time = span.parse().map_err(|error| format!("{error}"))?;
-    match room.holder(fleet) {
-        Some(holder) => Err(holder),
-        None => Ok(fleet.now() + span),
+    if let Some(holder) = seat.room.holder(&seat.fleet) {
+        return Err(holder);
     }
+    seat.wants = Wants::RunFor(seat.fleet.now() + span);
+    Ok(String::new())
 }
 
 /// The rest of a command after its first `count` words, spaces included.
@@ -290,8 +287,10 @@ fn unescape(text: &str) -> Result<Vec<u8>, String> {
             Some(b't') => b'\t',
             Some(b'\\') => b'\\',
             Some(b'x') => {
-                let digits = [bytes.next().unwrap_or(0), bytes.next().unwrap_or(0)];
-                crate::text::number(&digits).ok_or("\\x takes two hexadecimal digits")? as u8
+                let digit = |byte: Option<u8>| char::from(byte.unwrap_or(0)).to_digit(16);
+                let (high, low) = (digit(bytes.next()), digit(bytes.next()));
+                let both = high.zip(low).ok_or("\\x takes two hexadecimal digits")?;
+                (both.0 << 4 | both.1) as u8
             }
             _ => return Err("only \\n \\r \\t \\\\ \\xNN are escapes".to_owned()),
         });
@@ -353,14 +352,14 @@ fn link(fleet: &mut Fleet, name: &str, fault: &[&str]) -> Result<String, String>
     Ok(format!("{name}: {fault:?} from {at} s until {before} s\n"))
 }
 
-fn snapshots(room: &Room<'_>) -> String {
+fn snapshots(room: &Room) -> String {
     if room.snapshots.is_empty() {
         return "no snapshot is kept\n".to_owned();
     }
     room.snapshots.iter().map(|(name, bytes)| format!("{name}: {} KiB\n", bytes.len() / 1024)).collect()
 }
 
-fn snapshot(what: &str, name: &str, fleet: &mut Fleet, room: &mut Room<'_>) -> Result<String, String> {
+fn snapshot(what: &str, name: &str, fleet: &mut Fleet, room: &mut Room) -> Result<String, String> {
     match what {
         "save" if room.snapshots.len() >= MAX_SNAPSHOTS && !room.snapshots.contains_key(name) => {
             Err("no more snapshots can be kept: drop some".to_owned())

@@ -5,6 +5,22 @@ use std::collections::BTreeSet;
 use consort_core::Addr;
 use consort_core::cpu::{WatchKind, Watchpoint};
 use consort_core::device::Debug;
+use gdbstub::common::Signal;
+use gdbstub::target::ext::breakpoints;
+
+use crate::client::{Reason, signalled};
+use crate::seat::CORE;
+
+/// Kinds of points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A software breakpoint.
+    Soft,
+    /// A hardware breakpoint.
+    Hard,
+    /// A watchpoint.
+    Watch(WatchKind),
+}
 
 /// What a debugger has set. Software and hardware breakpoints stop alike, but GDB tells them apart.
 #[derive(Debug, Default)]
@@ -23,29 +39,26 @@ pub(crate) struct Points {
 const MAX_POINTS: usize = 100_000;
 
 impl Points {
-    /// Sets (`Z`) or removes (`z`) a point of GDB's kind `kind`. Both may be asked for twice.
-    pub(crate) fn change(&mut self, set: bool, kind: u8, addr: Addr, len: u64) -> Result<(), Refused> {
-        let watch = match kind {
-            b'0' | b'1' => {
-                let points = if kind == b'0' { &mut self.soft } else { &mut self.hard };
+    /// Sets or removes a point. Both may be asked for twice.
+    pub(crate) fn change(&mut self, set: bool, kind: Kind, addr: Addr, len: u64) -> Result<(), Refused> {
+        let kind = match kind {
+            Kind::Soft | Kind::Hard => {
+                let points = if kind == Kind::Soft { &mut self.soft } else { &mut self.hard };
                 if set && points.len() >= MAX_POINTS {
-                    return Err(Refused::TooMany);
+                    return Err(Refused);
                 }
                 self.changed |= if set { points.insert(addr) } else { points.remove(&addr) };
                 return Ok(());
             }
-            b'2' => WatchKind::Write,
-            b'3' => WatchKind::Read,
-            b'4' => WatchKind::Access,
-            _ => return Err(Refused::Unknown),
+            Kind::Watch(kind) => kind,
         };
         if len == 0 || addr.checked_add(len).is_none() {
-            return Err(Refused::Unknown);
+            return Err(Refused);
         }
-        let point = Watchpoint { addr, len, kind: watch };
+        let point = Watchpoint { addr, len, kind };
         let known = self.watched.iter().position(|known| *known == point);
         match (set, known) {
-            (true, None) if self.watched.len() >= MAX_POINTS => return Err(Refused::TooMany),
+            (true, None) if self.watched.len() >= MAX_POINTS => return Err(Refused),
             (true, None) => self.watched.push(point),
             (false, Some(at)) => drop(self.watched.remove(at)),
             _ => return Ok(()),
@@ -85,8 +98,17 @@ impl Points {
         (hard || self.soft.contains(&pc)).then_some(hard)
     }
 
-    /// GDB's word for the watchpoint that an access of `kind` at `addr` met, and the address it was set at.
-    pub(crate) fn watched_at(&self, addr: Addr, kind: WatchKind) -> (&'static str, Addr) {
+    /// How a stop at `pc` is explained.
+    pub(crate) fn reason_at(&self, pc: Addr) -> Reason {
+        match self.breakpoint_at(pc) {
+            Some(true) => Reason::HwBreak(CORE),
+            Some(false) => Reason::SwBreak(CORE),
+            None => signalled(Signal::SIGTRAP),
+        }
+    }
+
+    /// How a stop after an access of `kind` at `addr` is explained: by the watchpoint that it met.
+    pub(crate) fn watched_at(&self, addr: Addr, kind: WatchKind) -> Reason {
         let covers = |point: &&Watchpoint| addr.wrapping_sub(point.addr) < point.len;
         // An access may begin before the watched bytes and reach into them.
         let near = |point: &&Watchpoint| point.addr.wrapping_sub(addr) < 16;
@@ -99,23 +121,18 @@ impl Points {
             .or_else(|| self.watched.iter().filter(matches).find(near));
         let (kind, at) =
             found.map_or((kind, addr), |point| (point.kind, if covers(&point) { addr } else { point.addr }));
-        let word = match kind {
-            WatchKind::Write => "watch",
-            WatchKind::Read => "rwatch",
-            WatchKind::Access => "awatch",
+        let kind = match kind {
+            WatchKind::Write => breakpoints::WatchKind::Write,
+            WatchKind::Read => breakpoints::WatchKind::Read,
+            WatchKind::Access => breakpoints::WatchKind::ReadWrite,
         };
-        (word, at)
+        Reason::Watch { tid: CORE, kind, addr: at }
     }
 }
 
-/// Why a point cannot be.
+/// A point that covers nothing, or one more than anybody needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
-    /// No such kind.
-    Unknown,
-    /// Nobody needs so many.
-    TooMany,
-}
+pub(crate) struct Refused;
 
 #[cfg(test)]
 mod tests {
@@ -125,14 +142,14 @@ mod tests {
     fn setting_twice_is_setting_once() {
         let mut points = Points::default();
         for _ in 0..2 {
-            points.change(true, b'1', 0x10, 2).unwrap();
-            points.change(true, b'2', 0x2000_0000, 4).unwrap();
+            points.change(true, Kind::Hard, 0x10, 2).unwrap();
+            points.change(true, Kind::Watch(WatchKind::Write), 0x2000_0000, 4).unwrap();
         }
         assert_eq!(points.breakpoint_at(0x10), Some(true));
-        points.change(true, b'0', 0x20, 2).unwrap();
+        points.change(true, Kind::Soft, 0x20, 2).unwrap();
         assert_eq!(points.breakpoint_at(0x20), Some(false));
-        points.change(false, b'1', 0x10, 2).unwrap();
-        points.change(false, b'2', 0x2000_0000, 4).unwrap();
+        points.change(false, Kind::Hard, 0x10, 2).unwrap();
+        points.change(false, Kind::Watch(WatchKind::Write), 0x2000_0000, 4).unwrap();
         assert_eq!(points.breakpoint_at(0x10), None);
         assert!(points.watched.is_empty());
     }
@@ -140,12 +157,14 @@ mod tests {
     #[test]
     fn an_access_is_told_by_the_watchpoint_it_met() {
         let mut points = Points::default();
-        points.change(true, b'4', 0x100, 4).unwrap();
-        points.change(true, b'2', 0x200, 4).unwrap();
-        assert_eq!(points.watched_at(0x102, WatchKind::Read), ("awatch", 0x102));
-        assert_eq!(points.watched_at(0x200, WatchKind::Write), ("watch", 0x200));
-        assert_eq!(points.watched_at(0x1FE, WatchKind::Write), ("watch", 0x200));
-        assert_eq!(points.change(true, b'5', 0, 1), Err(Refused::Unknown));
-        assert_eq!(points.change(true, b'2', u64::MAX, 2), Err(Refused::Unknown));
+        points.change(true, Kind::Watch(WatchKind::Access), 0x100, 4).unwrap();
+        points.change(true, Kind::Watch(WatchKind::Write), 0x200, 4).unwrap();
+        use breakpoints::WatchKind::{ReadWrite, Write};
+        let met = |kind, addr| Reason::Watch { tid: CORE, kind, addr };
+        assert_eq!(points.watched_at(0x102, WatchKind::Read), met(ReadWrite, 0x102));
+        assert_eq!(points.watched_at(0x200, WatchKind::Write), met(Write, 0x200));
+        assert_eq!(points.watched_at(0x1FE, WatchKind::Write), met(Write, 0x200));
+        assert_eq!(points.change(true, Kind::Watch(WatchKind::Write), 0, 0), Err(Refused));
+        assert_eq!(points.change(true, Kind::Watch(WatchKind::Write), u64::MAX, 2), Err(Refused));
     }
 }

@@ -194,6 +194,7 @@ pub struct Totals {
 }
 
 /// Devices and links in one virtual time.
+#[derive(Default)]
 pub struct Fleet {
     names: Vec<String>,
     slots: Vec<Mutex<Box<dyn Device>>>,
@@ -223,22 +224,7 @@ fn lock(slot: &Mutex<Box<dyn Device>>) -> MutexGuard<'_, Box<dyn Device>> {
 impl Fleet {
     /// A fleet of devices, which keep this order everywhere.
     pub fn new(devices: Vec<(String, Box<dyn Device>)>) -> Result<Self, FleetError> {
-        let mut fleet = Self {
-            names: Vec::new(),
-            slots: Vec::new(),
-            next: Vec::new(),
-            ports: Vec::new(),
-            routes: Vec::new(),
-            sequence: vec![0; devices.len()],
-            links: Vec::new(),
-            pace: Pace::default(),
-            now: Time::ZERO,
-            unfinished: None,
-            outgoing: Vec::new(),
-            events: Vec::new(),
-            journal: Vec::new(),
-            windows: 0,
-        };
+        let mut fleet = Self { sequence: vec![0; devices.len()], ..Self::default() };
         for (name, device) in devices {
             if fleet.names.contains(&name) {
                 return Err(FleetError::DuplicateName(name));
