@@ -222,3 +222,133 @@ fn the_a_profile_takes_its_exceptions_too() {
     assert_eq!(engine.reg(Reg::LR), 0x114);
     assert_eq!(engine.reg(Reg::XPSR) & 0x1f, 0x12);
 }
+
+/// What unmasks an interrupt: the core, registers set before, the code, where it is unmasked, and where the next
+/// instruction is; an endless loop is at 0x80 and the handler, endless too, where each core has it.
+struct Unmasking {
+    isa: Isa,
+    set: Vec<(Reg, u64)>,
+    code: Vec<u32>,
+    next: u64,
+}
+
+const UNMASKED_AT: u64 = 0x4000_0000;
+
+fn unmaskings() -> Vec<Unmasking> {
+    let base = UNMASKED_AT;
+    let mut all = Vec::new();
+    // addi x1, x1, 1; the instruction; addi x2, x2, 1; j .
+    let mut riscv = |isa, mstatus: u64, mie: u64, instruction, next| {
+        let set = vec![
+            (Reg::csr(0x305), base + 0x800),
+            (Reg::csr(0x300), mstatus),
+            (Reg::csr(0x304), mie),
+            (Reg::csr(0x341), base + 0x80),
+            (Reg::csr(0x141), base + 0x80),
+            (Reg::x(5), 0x80),
+            (Reg::x(6), 0x1808),
+            (Reg::PRIVILEGE, 3),
+        ];
+        all.push(Unmasking {
+            isa,
+            set,
+            code: vec![0x0010_8093, instruction, 0x0011_0113, 0x0000_006f],
+            next,
+        });
+    };
+    for isa in [Isa::Rv32, Isa::Rv64] {
+        riscv(isa, 0, 0x80, 0x3004_6073, 8); // csrsi mstatus, 8
+        riscv(isa, 0, 0x80, 0x3003_1073, 8); // csrw mstatus, t1
+        riscv(isa, 0x8, 0, 0x3042_9073, 8); // csrw mie, t0
+        riscv(isa, 0x1880, 0x80, 0x3020_0073, 0x80); // mret to M with MPIE
+        riscv(isa, 0x800, 0x80, 0x3020_0073, 0x80); // mret to S: M's interrupts are always unmasked there
+        riscv(isa, 0, 0x80, 0x1020_0073, 0x80); // sret to U
+    }
+    // add x1, x1, #1; the instruction; add x2, x2, #1; b .
+    let mut a64 = |instruction, next| {
+        let set = vec![
+            (Reg::system(3, 0, 12, 0, 0), base + 0x800 - 0x280),
+            (Reg::system(3, 0, 4, 0, 1), base + 0x80),
+            (Reg::system(3, 0, 4, 0, 0), 0x345),
+            (Reg::PSTATE, 0x3c5),
+            (Reg::x(5), 0x340),
+        ];
+        let code = vec![0x9100_0421, instruction, 0x9100_0442, 0x1400_0000];
+        all.push(Unmasking { isa: Isa::CortexA53, set, code, next });
+    };
+    a64(0xd503_42ff, 8); // msr daifclr, #2
+    a64(0xd51b_4225, 8); // msr daif, x5
+    a64(0xd69f_03e0, 0x80); // eret
+    // add r1, r1, #1; msr spsr_cxsf, r5; the instruction; add r2, r2, #1; b .
+    let mut a32 = |instruction, next| {
+        let set =
+            vec![(Reg::XPSR, 0x1d3), (Reg::r(5), 0x153), (Reg::SP, base + 0x1000), (Reg::LR, base + 0x80)];
+        let code = vec![0xe281_1001, 0xe16f_f005, instruction, 0xe282_2001, 0xeaff_fffe];
+        all.push(Unmasking { isa: Isa::CortexA15, set, code, next });
+    };
+    a32(0xf108_0080, 0xc); // cpsie i
+    a32(0xe121_f005, 0xc); // msr cpsr_c, r5
+    a32(0xe1b0_f00e, 0x80); // movs pc, lr
+    a32(0xe8dd_8000, 0x80); // ldm sp, {pc}^
+    a32(0xf89d_0a00, 0x80); // rfeia sp
+    all
+}
+
+#[test]
+fn a_pending_interrupt_is_taken_right_after_the_instruction_that_unmasks_it() {
+    for Unmasking { isa, set, code, next } in unmaskings() {
+        let base = UNMASKED_AT;
+        let a32 = isa == Isa::CortexA15;
+        let pc = if a32 { Reg::PC } else { Reg::PC64 };
+        let (branch, handler) = match isa {
+            Isa::CortexA15 => (0xeaff_fffe, 0x18),
+            Isa::CortexA53 => (0x1400_0000, base + 0x800),
+            _ => (0x6f, base + 0x800),
+        };
+        for budgets in [&[64][..], &[1], &[2, 3]] {
+            let mut engine = engine(isa, base, &code);
+            let loop_forever = |at: u64, engine: &mut Engine| {
+                engine.write_memory(at, &u32::to_le_bytes(branch)).unwrap();
+            };
+            if a32 {
+                engine.map_ram(0, 0x1000, Perms::Rwx).unwrap();
+            }
+            loop_forever(base + 0x80, &mut engine);
+            loop_forever(handler, &mut engine);
+            // What LDM and RFE load: the return address and CPSR.
+            engine.write_memory(base + 0x1000, &(base as u32 + 0x80).to_le_bytes()).unwrap();
+            engine.write_memory(base + 0x1004, &0x153_u32.to_le_bytes()).unwrap();
+            let line = if matches!(isa, Isa::Rv32 | Isa::Rv64) { 0x80 } else { 1 };
+            // The first round translates and chains the blocks, with the line low.
+            for (lines, taken) in [(0, false), (line, true)] {
+                for (reg, value) in &set {
+                    engine.set_reg(*reg, *value);
+                }
+                engine.set_reg(Reg::INTERRUPTS, lines);
+                engine.set_reg(pc, base);
+                let (mut left, mut budgets) = (64, budgets.iter().cycle());
+                while left > 0 {
+                    let exit = engine.run(&mut Machine::default(), left.min(*budgets.next().unwrap()));
+                    assert_eq!(exit.stop, Stop::Budget, "{isa:?} {code:x?}");
+                    left -= exit.executed;
+                }
+                let expected = if taken {
+                    handler
+                } else if next == 0x80 {
+                    base + 0x80
+                } else {
+                    base + next + 4
+                };
+                assert_eq!(engine.reg(pc), expected, "{isa:?} {code:x?} {taken}");
+                if taken {
+                    let returns = match isa {
+                        Isa::CortexA15 => engine.reg(Reg::LR) - 4,
+                        Isa::CortexA53 => engine.reg(Reg::system(3, 0, 4, 0, 1)),
+                        _ => engine.reg(Reg::csr(0x341)),
+                    };
+                    assert_eq!(returns, base + next, "{isa:?} {code:x?}");
+                }
+            }
+        }
+    }
+}

@@ -22,8 +22,10 @@ enum Piece {
     Memory { store: bool, width: u8, register: u8, offset: u8 },
     /// A load or store of some width at the device; `multiple` uses LDM / STM of two registers.
     Device { store: bool, multiple: bool, register: u8, offset: u8 },
-    /// An IT block of up to four computations.
-    It { condition: u8, mask: u8, pieces: Vec<(u8, u8)> },
+    /// A floating-point instruction on s0-s15, r0-r5 and the RAM buffer; left out on a core without FPU.
+    Float(u8, u8, u8, u8),
+    /// An IT block of up to four of the above, each a single instruction.
+    It { condition: u8, mask: u8, pieces: Vec<Piece> },
     /// A conditional branch over the next pieces.
     Skip { condition: u8, pieces: Vec<Piece> },
     /// A small counted loop.
@@ -34,7 +36,7 @@ enum Piece {
     Svc(u8),
 }
 
-fn assemble(pieces: &[Piece], code: &mut Vec<u16>, depth: usize) {
+fn assemble(pieces: &[Piece], fpu: bool, code: &mut Vec<u16>, depth: usize) {
     for piece in pieces {
         match piece {
             Piece::Compute(kind, d, n, m) => compute(*kind, *d, *n, *m, code),
@@ -61,6 +63,8 @@ fn assemble(pieces: &[Piece], code: &mut Vec<u16>, depth: usize) {
                     (false, true) => code.extend([0xe898, 1 << rt | 1 << ((rt + 1) % 6)]),
                 }
             }
+            Piece::Float(kind, d, n, m) if fpu => float(*kind, *d, *n, *m, code),
+            Piece::Float(..) => code.push(0xbf00),
             Piece::It { condition, mask, pieces } => {
                 // Pieces beyond the mask's length are unconditional: both kinds are wanted.
                 let condition = u16::from(condition % 14);
@@ -70,16 +74,12 @@ fn assemble(pieces: &[Piece], code: &mut Vec<u16>, depth: usize) {
                     mask => mask,
                 };
                 code.push(0xbf00 | condition << 4 | u16::from(mask));
-                for (register, immediate) in pieces {
-                    // ADD.W keeps the flags, so that the block's condition holds throughout.
-                    let r = u16::from(register % 6);
-                    code.extend([0xf100 | r, r << 8 | u16::from(*immediate)]);
-                }
+                assemble(pieces, fpu, code, depth);
             }
             Piece::Skip { condition, pieces } => {
                 let at = code.len();
                 code.push(0);
-                assemble(pieces, code, depth);
+                assemble(pieces, fpu, code, depth);
                 let distance = code.len() - at - 2;
                 code[at] = if code.len() - at >= 2 && distance < 120 {
                     0xd000 | u16::from(condition % 14) << 8 | distance as u16
@@ -90,14 +90,14 @@ fn assemble(pieces: &[Piece], code: &mut Vec<u16>, depth: usize) {
             Piece::Loop { rounds, pieces } if depth == 0 => {
                 code.push(0x2600 | u16::from(rounds % 20 + 1)); // movs r6, #rounds
                 let start = code.len();
-                assemble(pieces, code, depth + 1);
+                assemble(pieces, fpu, code, depth + 1);
                 code.push(0x3e01); // subs r6, #1
                 let back = (code.len() - start + 2) as u16;
                 // beq over the long branch, then b back
                 code.push(0xd000);
                 code.push(0xe000 | (0x800 - (back + 1)) & 0x7ff);
             }
-            Piece::Loop { pieces, .. } => assemble(pieces, code, depth),
+            Piece::Loop { pieces, .. } => assemble(pieces, fpu, code, depth),
             Piece::Patch { immediate, distance } => {
                 // movw r5, #(adds r0, #imm); adr r4, target; strh r5, [r4]; nops; target: adds r0, #0
                 let value = 0x3000 | u16::from(*immediate);
@@ -136,9 +136,44 @@ fn compute(kind: u8, d: u8, n: u8, m: u8, code: &mut Vec<u16>) {
     }
 }
 
-fn program(pieces: &[Piece]) -> Vec<u16> {
+fn float(kind: u8, d: u8, n: u8, m: u8, code: &mut Vec<u16>) {
+    let r = u16::from(n % 6);
+    let offset = u16::from(m);
+    // A register's number is split: four bits and one.
+    let [(vd, d), (vn, n), (vm, m)] = [d, n, m].map(|s| (u16::from(s % 16 / 2), u16::from(s % 2)));
+    let three = |op: u16, x: u16| [op | d << 6 | vn, vd << 12 | 0x0a00 | n << 7 | x | m << 5 | vm];
+    let two = |op: u16, x: u16| [op | d << 6, vd << 12 | 0x0a40 | x | m << 5 | vm];
+    code.extend(match kind % 20 {
+        0 => three(0xee30, 0),                               // vadd.f32 sd, sn, sm
+        1 => three(0xee30, 0x40),                            // vsub.f32
+        2 => three(0xee20, 0),                               // vmul.f32
+        3 => three(0xee80, 0),                               // vdiv.f32
+        4 => three(0xeea0, 0),                               // vfma.f32
+        5 => three(0xee00, 0x40),                            // vmls.f32
+        6 => two(0xeeb4, 0),                                 // vcmp.f32 sd, sm
+        7 => two(0xeeb1, 0x80),                              // vsqrt.f32
+        8 => two(0xeebd, 0x80),                              // vcvt.s32.f32
+        9 => two(0xeeb8, 0x80),                              // vcvt.f32.s32
+        10 => two(0xeeb0, 0x80),                             // vabs.f32
+        11 => [0xeef1, 0xfa10],                              // vmrs apsr_nzcv, fpscr
+        12 => [0xeef1, r << 12 | 0x0a10],                    // vmrs rt, fpscr
+        13 => [0xeee1, r << 12 | 0x0a10],                    // vmsr fpscr, rt
+        14 => [0xee00 | vn, r << 12 | 0x0a10 | n << 7],      // vmov sn, rt
+        15 => [0xee10 | vn, r << 12 | 0x0a10 | n << 7],      // vmov rt, sn
+        16 => [0xed97 | d << 6, vd << 12 | 0x0a00 | offset], // vldr sd, [r7, #imm]
+        17 => [0xed87 | d << 6, vd << 12 | 0x0a00 | offset], // vstr sd, [r7, #imm]
+        18 => [0xec98, vd << 12 | 0x0a00 | 2],               // vldmia r8, {sd, sd+1}: the device
+        _ => [0xec87, vd << 12 | 0x0a00 | 6],                // vstmia r7, {sd ...}
+    });
+}
+
+fn has_fpu(isa: Isa) -> bool {
+    matches!(isa, Isa::CortexM4 | Isa::CortexM7 | Isa::CortexM33)
+}
+
+fn program(isa: Isa, pieces: &[Piece]) -> Vec<u16> {
     let mut code = Vec::new();
-    assemble(pieces, &mut code, 0);
+    assemble(pieces, has_fpu(isa), &mut code, 0);
     // Around again, forever.
     let back = code.len() as i32 + 2;
     let imm = (-back) as u32;
@@ -180,7 +215,9 @@ impl Io for Device {
 }
 
 fn registers() -> impl Iterator<Item = Reg> + Clone {
-    (0..16).map(Reg::r).chain([Reg::XPSR, Reg::EXCLUSIVE_ADDRESS, Reg::EXCLUSIVE_VALUE])
+    const FPU: [Reg; 6] = [Reg::CONTROL, Reg::CPACR, Reg::FPCCR, Reg::FPCAR, Reg::FPDSCR, Reg::FPSCR];
+    let others = [Reg::XPSR, Reg::EXCLUSIVE_ADDRESS, Reg::EXCLUSIVE_VALUE];
+    (0..16).map(Reg::r).chain(others).chain(FPU).chain((0..32).map(Reg::s))
 }
 
 fn engine(isa: Isa, code: &[u16]) -> Engine {
@@ -190,6 +227,12 @@ fn engine(isa: Isa, code: &[u16]) -> Engine {
     engine.write_memory(CODE, &bytes).unwrap();
     for n in 0..6 {
         engine.set_reg(Reg::r(n), u64::from(n) * 0x0123_4567);
+    }
+    if has_fpu(isa) {
+        engine.set_reg(Reg::CPACR, 0xf0_0000);
+        for n in 0..16 {
+            engine.set_reg(Reg::s(n), (f32::from(n) * 1.375 - 4.0).to_bits().into());
+        }
     }
     engine.set_reg(Reg::r(7), DATA);
     engine.set_reg(Reg::r(8), DEVICE);
@@ -213,6 +256,8 @@ struct Cuts {
     budgets: Vec<u64>,
     /// Continue in a fresh engine after every n-th cut.
     move_every: Option<usize>,
+    /// Move the registers as a context instead of one by one.
+    move_context: bool,
     breakpoints: Vec<u64>,
     watch: Option<(u64, u64)>,
     stop_every: Option<u64>,
@@ -255,8 +300,12 @@ fn run(isa: Isa, code: &[u16], cuts: &Cuts) -> Outcome {
             let mut memory = vec![0; 0x8000];
             core.read_memory(RAM, &mut memory).unwrap();
             next.write_memory(RAM, &memory).unwrap();
-            for reg in registers() {
-                next.set_reg(reg, core.reg(reg));
+            if cuts.move_context {
+                next.restore_context(&core.context().unwrap()).unwrap();
+            } else {
+                for reg in registers() {
+                    next.set_reg(reg, core.reg(reg));
+                }
             }
             core = next;
             prepare(&mut core);
@@ -295,17 +344,25 @@ fn difference(left: &Outcome, right: &Outcome) -> Option<String> {
     (left != right).then(|| format!("{:x?} against {:x?}", left.registers, right.registers))
 }
 
-fn leaf() -> impl Strategy<Value = Piece> {
+/// Pieces of one instruction each.
+fn single() -> impl Strategy<Value = Piece> {
     prop_oneof![
         6 => any::<(u8, u8, u8, u8)>().prop_map(|(k, d, n, m)| Piece::Compute(k, d, n, m)),
         3 => any::<(bool, u8, u8, u8)>()
             .prop_map(|(store, width, register, offset)| Piece::Memory { store, width, register, offset }),
         2 => any::<(bool, bool, u8, u8)>()
             .prop_map(|(store, multiple, register, offset)| Piece::Device { store, multiple, register, offset }),
-        2 => (any::<u8>(), any::<u8>(), prop::collection::vec(any::<(u8, u8)>(), 4..5))
+        4 => any::<(u8, u8, u8, u8)>().prop_map(|(k, d, n, m)| Piece::Float(k, d, n, m)),
+        1 => any::<u8>().prop_map(Piece::Svc),
+    ]
+}
+
+fn leaf() -> impl Strategy<Value = Piece> {
+    prop_oneof![
+        12 => single(),
+        2 => (any::<u8>(), any::<u8>(), prop::collection::vec(single(), 4..5))
             .prop_map(|(condition, mask, pieces)| Piece::It { condition, mask, pieces }),
         1 => any::<(u8, u8)>().prop_map(|(immediate, distance)| Piece::Patch { immediate, distance }),
-        1 => any::<u8>().prop_map(Piece::Svc),
     ]
 }
 
@@ -328,16 +385,23 @@ fn cuts() -> impl Strategy<Value = Cuts> {
         prop::collection::vec(0..200u64, 0..3),
         prop::option::of((0..256u64, 1..9u64)),
         prop::option::of(1..4u64),
-        any::<bool>(),
+        any::<(bool, bool)>(),
     )
-        .prop_map(|(budgets, move_every, breakpoints, watch, stop_every, watch_unmask)| Cuts {
-            budgets,
-            move_every,
-            breakpoints,
-            watch,
-            stop_every,
-            watch_unmask,
-        })
+        .prop_map(
+            |(budgets, move_every, breakpoints, watch, stop_every, (move_context, watch_unmask))| Cuts {
+                budgets,
+                move_every,
+                move_context,
+                breakpoints,
+                watch,
+                stop_every,
+                watch_unmask,
+            },
+        )
+}
+
+fn isa() -> impl Strategy<Value = Isa> {
+    prop::sample::select(vec![Isa::CortexM3, Isa::CortexM4, Isa::CortexM7, Isa::CortexM33])
 }
 
 proptest! {
@@ -348,18 +412,17 @@ proptest! {
     })]
 
     #[test]
-    fn cuts_do_not_change_a_run(pieces in pieces(), cuts in cuts(), m7 in any::<bool>()) {
-        let isa = if m7 { Isa::CortexM7 } else { Isa::CortexM3 };
-        let code = program(&pieces);
+    fn cuts_do_not_change_a_run(pieces in pieces(), cuts in cuts(), isa in isa()) {
+        let code = program(isa, &pieces);
         let whole = run(isa, &code, &Cuts { budgets: vec![TOTAL], ..Cuts::default() });
         prop_assert_eq!(difference(&run(isa, &code, &cuts), &whole), None);
     }
 
     #[test]
-    fn single_steps_make_the_same_run(pieces in pieces()) {
-        let code = program(&pieces);
-        let whole = run(Isa::CortexM4, &code, &Cuts { budgets: vec![TOTAL], ..Cuts::default() });
-        let steps = run(Isa::CortexM4, &code, &Cuts { budgets: vec![1], ..Cuts::default() });
+    fn single_steps_make_the_same_run(pieces in pieces(), isa in isa()) {
+        let code = program(isa, &pieces);
+        let whole = run(isa, &code, &Cuts { budgets: vec![TOTAL], ..Cuts::default() });
+        let steps = run(isa, &code, &Cuts { budgets: vec![1], ..Cuts::default() });
         prop_assert_eq!(difference(&steps, &whole), None);
     }
 }

@@ -545,8 +545,12 @@ static void consort_arm_reset(struct uc_struct *uc)
             consort_write_fpccr(env, R_V7M_FPCCR_ASPEN_MASK | R_V7M_FPCCR_LSPEN_MASK);
         }
         if (env->pmsav7.drsr) {
+            size_t size = sizeof(uint32_t) * ARM_CPU(uc->cpu)->pmsav7_dregion;
+
             /* Upstream forgets ARMv6-M's. */
-            memset(env->pmsav7.drsr, 0, sizeof(uint32_t) * ARM_CPU(uc->cpu)->pmsav7_dregion);
+            memset(env->pmsav7.drbar, 0, size);
+            memset(env->pmsav7.drsr, 0, size);
+            memset(env->pmsav7.dracr, 0, size);
         }
         /* v6-M and v7-M reset it to -1 and QEMU clears it by address 0. */
         env->v7m.ccr[M_REG_S] = env->v7m.ccr[M_REG_NS];

@@ -182,8 +182,9 @@ impl Engine {
         self.core.run(io, budget)
     }
 
-    /// While on, [`Stop::Unmasked`] follows every instruction that may unmask an interrupt: CPSIE, MSR to PRIMASK,
-    /// BASEPRI or FAULTMASK (and their A-profile and RISC-V like). Switch it on when something masked is pending.
+    /// M-profile, whose interrupt controller is outside: while on, [`Stop::Unmasked`] follows every instruction that
+    /// may unmask an interrupt (CPSIE, MSR to PRIMASK, BASEPRI or FAULTMASK). Switch it on when something masked is
+    /// pending. The other cores take a pending interrupt themselves right after the instruction that unmasks it.
     pub fn watch_unmask(&mut self, on: bool) {
         self.core.watch_unmask(on);
     }
