@@ -12,6 +12,7 @@ mod patch;
 mod source;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 #[expect(clippy::print_stderr, reason = "a build script's standard error is its error message")]
 fn main() {
@@ -26,6 +27,15 @@ fn build() -> Result<(), String> {
     let out_dir = PathBuf::from(env("OUT_DIR")?);
     for watched in ["build.rs", "build", "patches", "c"] {
         println!("cargo:rerun-if-changed={}", manifest_dir.join(watched).display());
+    }
+
+    // Unicorn's own scripts go on without them for a while and then fail far from the cause.
+    for (tool, package) in [("cmake", "cmake"), ("pkg-config", "pkgconf")] {
+        if Command::new(tool).arg("--version").output().is_err() {
+            return Err(format!(
+                "`{tool}` is missing: `make setup` at the top of the repository installs it (Debian package {package})"
+            ));
+        }
     }
 
     let upstream = source::fetch(&out_dir.join("fetch"))?;
