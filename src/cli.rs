@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use consort_core::Time;
+use consort_machines::board::Timing;
 
 /// Runs a fleet of virtual phones, watches and sensors in one deterministic virtual time.
 ///
@@ -88,6 +89,9 @@ pub struct BootArgs {
     /// The seed of the device's random numbers.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
+    /// What an instruction takes: the cycles of the core's manual, or one cycle each.
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub timing: Option<TimingArg>,
     /// Let the guest open files below this directory (semihosting); without it, none.
     #[arg(long, value_name = "DIR")]
     pub semihosting_dir: Option<PathBuf>,
@@ -132,6 +136,10 @@ pub struct RunArgs {
     /// Replace the fleet file's seed.
     #[arg(long)]
     pub seed: Option<u64>,
+    /// What an instruction takes: the cycles of the core's manual, or one cycle each. Replaces the fleet file's
+    /// choice, which is cycles.
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub timing: Option<TimingArg>,
     /// Run no faster than real time.
     #[arg(long)]
     pub realtime: bool,
@@ -165,6 +173,24 @@ pub struct RunArgs {
     /// Debuggers.
     #[command(flatten)]
     pub debug: GdbArgs,
+}
+
+/// `--timing`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TimingArg {
+    /// What the core's manual gives, with the waits of the board's memory.
+    Cycles,
+    /// One cycle each, and none for exceptions, as QEMU's -icount counts.
+    Instructions,
+}
+
+impl From<TimingArg> for Timing {
+    fn from(timing: TimingArg) -> Self {
+        match timing {
+            TimingArg::Cycles => Self::Cycles,
+            TimingArg::Instructions => Self::Instructions,
+        }
+    }
 }
 
 /// `--gdb` and what belongs to it.
@@ -219,6 +245,9 @@ pub struct TestArgs {
     /// Run each scenario with these seeds instead of its own: `7`, or the first and the last, `1..50`.
     #[arg(long, value_name = "A..B")]
     pub seeds: Option<SeedRange>,
+    /// What an instruction takes: the cycles of the core's manual, or one cycle each.
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub timing: Option<TimingArg>,
     /// Run only the I-th of N equal parts, to spread a suite over machines.
     #[arg(long, value_name = "I/N")]
     pub shard: Option<Shard>,

@@ -7,9 +7,9 @@ mod cortex_m_rig;
 use consort_core::cpu::{Core, Stop};
 use consort_core::state::State;
 use consort_core::trace::CoreEvent;
-use consort_cpu::cortex_m::Model;
-use cortex_m_rig::Rig;
+use consort_cpu::cortex_m::{CortexMConfig, CycleTiming, Model, Slow};
 use cortex_m_rig::program::{CODE, Flavour, Image, image};
+use cortex_m_rig::{Rig, config};
 use proptest::prelude::*;
 
 const END: u64 = 20_000;
@@ -23,8 +23,13 @@ fn flavour(model: Model) -> Flavour {
     }
 }
 
-fn start(model: Model, image: &Image) -> Rig {
-    let mut rig = Rig::new(model);
+/// A core, and whether it counts cycles (with slow memory and slow peripherals) or instructions.
+type How = (Model, bool);
+
+fn start((model, cycles): How, image: &Image) -> Rig {
+    let slow = Slow { base: 0, size: 0x40_0000, sequential: 1, branch: 2, data: 1, line: 4 };
+    let timing = cycles.then(|| CycleTiming { multiply: None, slow: vec![slow], peripherals: 3 });
+    let mut rig = Rig::with(CortexMConfig { timing, ..config(model) });
     rig.load_halves(0, &image.halves);
     rig.core.reset();
     rig.bus.log = true;
@@ -69,19 +74,19 @@ fn outcome(rig: Rig) -> Outcome {
     }
 }
 
-fn straight(model: Model, image: &Image) -> Outcome {
-    let mut rig = start(model, image);
+fn straight(how: How, image: &Image) -> Outcome {
+    let mut rig = start(how, image);
     let stop = rig.run(END);
     assert!(matches!(stop, Stop::Reached | Stop::Idle | Stop::Lockup), "{stop:?} at {:#x}", rig.core.pc());
     outcome(rig)
 }
 
 /// A core like the other, in a fresh engine.
-fn moved(model: Model, image: &Image, rig: Rig) -> Rig {
+fn moved(how: How, image: &Image, rig: Rig) -> Rig {
     let mut memory = vec![0; 0x1_0000];
     rig.core.memory().read(0x2000_0000, &mut memory).unwrap();
     let state = rig.core.save().unwrap();
-    let mut fresh = start(model, image);
+    let mut fresh = start(how, image);
     fresh.load(0x2000_0000, &memory);
     fresh.core.restore(&state).unwrap();
     assert_eq!(fresh.core.save().unwrap(), state, "saved twice");
@@ -89,8 +94,9 @@ fn moved(model: Model, image: &Image, rig: Rig) -> Rig {
     fresh
 }
 
-fn models() -> impl Strategy<Value = Model> {
-    prop_oneof![Just(Model::M0), Just(Model::M3), Just(Model::M3), Just(Model::M4F)]
+fn models() -> impl Strategy<Value = How> {
+    let models = prop_oneof![Just(Model::M0), Just(Model::M3), Just(Model::M3), Just(Model::M4F)];
+    (models, any::<bool>())
 }
 
 proptest! {
@@ -98,11 +104,11 @@ proptest! {
 
     #[test]
     fn cuts_change_nothing(
-        model in models(), seed in any::<u64>(), cuts in proptest::collection::vec(1u64..400, 1..60),
+        how in models(), seed in any::<u64>(), cuts in proptest::collection::vec(1u64..400, 1..60),
     ) {
-        let image = image(seed, 8, 40, flavour(model));
-        let whole = straight(model, &image);
-        let mut rig = start(model, &image);
+        let image = image(seed, 8, 40, flavour(how.0));
+        let whole = straight(how, &image);
+        let mut rig = start(how, &image);
         let mut at = 0;
         for cut in cuts {
             at = END.min(at + cut);
@@ -114,16 +120,16 @@ proptest! {
 
     #[test]
     fn a_fresh_engine_goes_on_as_if_nothing_had_happened(
-        model in models(), seed in any::<u64>(), cuts in proptest::collection::vec(1u64..2000, 1..12),
+        how in models(), seed in any::<u64>(), cuts in proptest::collection::vec(1u64..2000, 1..12),
     ) {
-        let image = image(seed, 8, 40, flavour(model));
-        let whole = straight(model, &image);
-        let mut rig = start(model, &image);
+        let image = image(seed, 8, 40, flavour(how.0));
+        let whole = straight(how, &image);
+        let mut rig = start(how, &image);
         let mut at = 0;
         for cut in cuts {
             at = END.min(at + cut);
             rig.run(at);
-            rig = moved(model, &image, rig);
+            rig = moved(how, &image, rig);
         }
         rig.run(END);
         prop_assert_eq!(outcome(rig), whole);
@@ -131,12 +137,12 @@ proptest! {
 
     #[test]
     fn breakpoints_and_steps_change_nothing(
-        model in models(), seed in any::<u64>(),
+        how in models(), seed in any::<u64>(),
         at in proptest::collection::vec(0u64..1200, 1..40), steps in 0u32..50,
     ) {
-        let image = image(seed, 8, 40, flavour(model));
-        let whole = straight(model, &image);
-        let mut rig = start(model, &image);
+        let image = image(seed, 8, 40, flavour(how.0));
+        let whole = straight(how, &image);
+        let mut rig = start(how, &image);
         let breakpoints: Vec<u64> = at.iter().map(|at| u64::from(CODE) + 2 * at).collect();
         rig.core.set_breakpoints(&breakpoints);
         while rig.run(END) == Stop::Breakpoint {
@@ -157,7 +163,7 @@ fn the_programs_are_worth_running() {
     let mut counts = std::collections::BTreeMap::new();
     let mut sleeps = 0;
     for seed in 0..20 {
-        let whole = straight(Model::M3, &image(seed, 8, 40, flavour(Model::M3)));
+        let whole = straight((Model::M3, false), &image(seed, 8, 40, flavour(Model::M3)));
         for (_, event) in whole.notes {
             match event {
                 CoreEvent::Entry { number, .. } => *counts.entry(number).or_insert(0u32) += 1,

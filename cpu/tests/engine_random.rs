@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use consort_cpu::engine::{
-    Access, AccessKind, BusError, Engine, Exception, Io, Isa, Options, Perms, Reg, Stop,
+    Access, AccessKind, BusError, Cost, Engine, Exception, Insn, Io, Isa, Options, Perms, Reg, Stop, Timing,
 };
 use proptest::prelude::*;
 
@@ -184,9 +184,33 @@ fn program(isa: Isa, pieces: &[Piece]) -> Vec<u16> {
     code
 }
 
+/// Prices that follow no rule but the one that matters: they are of the instruction and what is in memory behind it.
+struct Odd(u64);
+
+impl Timing for Odd {
+    fn cost(&self, insn: Insn) -> Cost {
+        let mixed = (insn.pc ^ u64::from(insn.code) << 20 ^ u64::from(insn.next) << 7 ^ self.0)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let (low, high) = ((mixed >> 32) as u8, (mixed >> 40) as u8);
+        let cycles = if low.is_multiple_of(3) { 1 } else { low % 14 + 1 };
+        let less = if high.is_multiple_of(4) { 0 } else { high % cycles };
+        let conditional = insn.conditional || insn.code >> 12 == 0xd;
+        let divides = insn.code >> 20 == 0xfbb;
+        Cost {
+            cycles,
+            skipped: if conditional && !divides { less } else { 0 },
+            taken: (mixed >> 50) as u8 % 5,
+            short_quotient: if divides { less } else { 0 },
+            looked: true,
+        }
+    }
+}
+
 /// A device whose answers depend on when it is asked, so that a wrong count shows in registers too.
 struct Device {
     base: u64,
+    cycles: u64,
+    stalls: bool,
     log: Vec<(u64, u64, u64, Option<u64>)>,
     stop_every: Option<u64>,
 }
@@ -194,11 +218,15 @@ struct Device {
 impl Device {
     fn note(&mut self, cx: &mut Access<'_>, address: u64, value: Option<u64>) -> u64 {
         let now = self.base.wrapping_add(cx.executed());
-        self.log.push((now, cx.pc(), address, value));
+        let cycle = self.cycles.wrapping_add(cx.cycles());
+        self.log.push((now << 32 | cycle, cx.pc(), address, value));
+        if self.stalls {
+            cx.stall((cycle % 3) as u32);
+        }
         if self.stop_every.is_some_and(|every| now.is_multiple_of(every)) {
             cx.stop_after();
         }
-        now
+        cycle
     }
 }
 
@@ -244,6 +272,7 @@ fn engine(isa: Isa, code: &[u16]) -> Engine {
 #[derive(Debug, PartialEq)]
 struct Outcome {
     executed: u64,
+    cycles: u64,
     registers: Vec<u64>,
     memory: Vec<u8>,
     accesses: Vec<(u64, u64, u64, Option<u64>)>,
@@ -262,14 +291,23 @@ struct Cuts {
     watch: Option<(u64, u64)>,
     stop_every: Option<u64>,
     watch_unmask: bool,
+    /// Prices instructions oddly, from this seed.
+    odd: Option<u64>,
 }
 
 fn run(isa: Isa, code: &[u16], cuts: &Cuts) -> Outcome {
     let mut core = engine(isa, code);
-    let mut device = Device { base: 0, log: Vec::new(), stop_every: cuts.stop_every };
+    let mut device = Device {
+        base: 0,
+        cycles: 0,
+        stalls: cuts.odd.is_some(),
+        log: Vec::new(),
+        stop_every: cuts.stop_every,
+    };
     let mut calls = Vec::new();
     let mut budgets = cuts.budgets.iter().copied().cycle();
     let prepare = |core: &mut Engine| {
+        core.set_timing(cuts.odd.map(|seed| Box::new(Odd(seed)) as Box<dyn Timing>));
         for at in &cuts.breakpoints {
             core.add_breakpoint(CODE + at * 2);
         }
@@ -281,15 +319,16 @@ fn run(isa: Isa, code: &[u16], cuts: &Cuts) -> Outcome {
     };
     prepare(&mut core);
     let (mut cut, mut idle) = (0, 0);
-    while device.base < TOTAL {
-        let budget = budgets.next().unwrap_or(TOTAL).min(TOTAL - device.base);
+    while device.cycles < TOTAL {
+        let budget = budgets.next().unwrap_or(TOTAL).min(TOTAL - device.cycles);
         let exit = core.run(&mut device, budget);
-        assert!(exit.executed <= budget);
+        assert!(cuts.odd.is_some() || (exit.cycles <= budget && exit.executed == exit.cycles), "{exit:?}");
         idle = if exit.executed == 0 { idle + 1 } else { 0 };
         assert!(idle < 3, "no progress at {:#x}: {exit:?}", core.reg(Reg::PC));
         device.base += exit.executed;
+        device.cycles += exit.cycles;
         match exit.stop {
-            Stop::Budget => assert_eq!(exit.executed, budget),
+            Stop::Budget => assert!(exit.cycles >= budget && (cuts.odd.is_some() || exit.cycles == budget)),
             Stop::Exception(Exception::Svc { number }) => calls.push((device.base, number)),
             Stop::Requested | Stop::Breakpoint | Stop::Watchpoint { .. } => {}
             other => panic!("{other:?} at {:#x}", core.reg(Reg::PC)),
@@ -319,6 +358,7 @@ fn run(isa: Isa, code: &[u16], cuts: &Cuts) -> Outcome {
     core.read_memory(RAM, &mut memory).unwrap();
     Outcome {
         executed: device.base,
+        cycles: device.cycles,
         registers: registers().map(|reg| core.reg(reg)).collect(),
         memory,
         accesses: device.log,
@@ -341,7 +381,12 @@ fn difference(left: &Outcome, right: &Outcome) -> Option<String> {
     if let Some(at) = left.memory.iter().zip(&right.memory).position(|(l, r)| l != r) {
         return Some(format!("memory at {at:#x}: {:#x} against {:#x}", left.memory[at], right.memory[at]));
     }
-    (left != right).then(|| format!("{:x?} against {:x?}", left.registers, right.registers))
+    (left != right).then(|| {
+        format!(
+            "{} in {}, {:x?} against {} in {}, {:x?}",
+            left.executed, left.cycles, left.registers, right.executed, right.cycles, right.registers
+        )
+    })
 }
 
 /// Pieces of one instruction each.
@@ -386,9 +431,10 @@ fn cuts() -> impl Strategy<Value = Cuts> {
         prop::option::of((0..256u64, 1..9u64)),
         prop::option::of(1..4u64),
         any::<(bool, bool)>(),
+        prop::option::of(any::<u64>()),
     )
         .prop_map(
-            |(budgets, move_every, breakpoints, watch, stop_every, (move_context, watch_unmask))| Cuts {
+            |(budgets, move_every, breakpoints, watch, stop_every, (move_context, watch_unmask), odd)| Cuts {
                 budgets,
                 move_every,
                 move_context,
@@ -396,6 +442,7 @@ fn cuts() -> impl Strategy<Value = Cuts> {
                 watch,
                 stop_every,
                 watch_unmask,
+                odd,
             },
         )
 }
@@ -414,15 +461,15 @@ proptest! {
     #[test]
     fn cuts_do_not_change_a_run(pieces in pieces(), cuts in cuts(), isa in isa()) {
         let code = program(isa, &pieces);
-        let whole = run(isa, &code, &Cuts { budgets: vec![TOTAL], ..Cuts::default() });
+        let whole = run(isa, &code, &Cuts { budgets: vec![TOTAL], odd: cuts.odd, ..Cuts::default() });
         prop_assert_eq!(difference(&run(isa, &code, &cuts), &whole), None);
     }
 
     #[test]
-    fn single_steps_make_the_same_run(pieces in pieces(), isa in isa()) {
+    fn single_steps_make_the_same_run(pieces in pieces(), isa in isa(), odd in prop::option::of(any::<u64>())) {
         let code = program(isa, &pieces);
-        let whole = run(isa, &code, &Cuts { budgets: vec![TOTAL], ..Cuts::default() });
-        let steps = run(isa, &code, &Cuts { budgets: vec![1], ..Cuts::default() });
+        let whole = run(isa, &code, &Cuts { budgets: vec![TOTAL], odd, ..Cuts::default() });
+        let steps = run(isa, &code, &Cuts { budgets: vec![1], odd, ..Cuts::default() });
         prop_assert_eq!(difference(&steps, &whole), None);
     }
 }

@@ -149,6 +149,40 @@ pub struct Processor {
     /// The M3 / M4 bit-band aliases at 0x22000000 and 0x42000000.
     #[serde(default)]
     pub bit_band: bool,
+    /// Cycles of MULS where the chip's maker chose (Cortex-M0 and M0+): 1, the default, or 32.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub multiply_cycles: Option<u8>,
+    /// Cycles that each access to a peripheral adds to its instruction.
+    #[serde(default)]
+    pub peripheral_cycles: u8,
+}
+
+/// What an instruction takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Timing {
+    /// The cycles that the core's manual gives, with the waits of the board's memory.
+    #[default]
+    Cycles,
+    /// One cycle each, and none for exceptions: what QEMU's `-icount` counts.
+    Instructions,
+}
+
+/// Cycles that an access to memory waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Waits {
+    /// Bytes that one fetch of code brings, a power of two from 2 to 128.
+    pub line: u8,
+    /// When an instruction's fetch goes on to the next line.
+    #[serde(default)]
+    pub sequential: u8,
+    /// When a branch is taken.
+    #[serde(default)]
+    pub branch: u8,
+    /// When a literal is loaded, or an exception uses it as its stack.
+    #[serde(default)]
+    pub data: u8,
 }
 
 fn zero() -> Num {
@@ -197,6 +231,9 @@ pub struct Memory {
     /// What every byte is at power-on (erased flash is 0xFF), default 0.
     #[serde(default)]
     pub fill: u8,
+    /// Its wait states; none when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Waits>,
 }
 
 /// Kinds of memory.

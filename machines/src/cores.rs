@@ -1,12 +1,13 @@
 //! From a board's processor to a core.
 
 use consort_core::cpu::Core;
-use consort_cpu::cortex_m::{ConfigError, CortexM, CortexMConfig, Model, Reference};
+use consort_cpu::cortex_m::{ConfigError, CortexM, CortexMConfig, CycleTiming, Model, Reference, Slow};
 
-use crate::board::{CoreKind, Processor};
+use crate::board::{Board, CoreKind, Timing};
 
 /// Builds the core a board names.
-pub(crate) fn build(processor: &Processor) -> Result<Box<dyn Core>, ConfigError> {
+pub(crate) fn build(board: &Board, timing: Timing) -> Result<Box<dyn Core>, ConfigError> {
+    let processor = &board.processor;
     let model = match processor.core {
         CoreKind::CortexM0 => Model::M0,
         CoreKind::CortexM0Plus => Model::M0Plus,
@@ -24,12 +25,33 @@ pub(crate) fn build(processor: &Processor) -> Result<Box<dyn Core>, ConfigError>
         vector_table: processor.vectors.0 as u32,
         systick_calibration: processor.systick_calibration.0 as u32,
         systick_reference: processor.systick_reference.map(|hz| reference(hz, processor.clock)),
+        timing: (timing == Timing::Cycles).then(|| cycles(board)),
         ..CortexMConfig::new(model, processor.interrupts)
     };
     if let Some(bits) = processor.priority_bits {
         config.priority_bits = bits;
     }
     Ok(Box::new(CortexM::new(config)?))
+}
+
+/// What the board adds to the cycles of the core's manual.
+fn cycles(board: &Board) -> CycleTiming {
+    let slow = board.memory.values().filter_map(|memory| {
+        let waits = memory.waits?;
+        Some(Slow {
+            base: memory.at.0,
+            size: memory.size.0,
+            sequential: waits.sequential,
+            branch: waits.branch,
+            data: waits.data,
+            line: waits.line,
+        })
+    });
+    CycleTiming {
+        multiply: board.processor.multiply_cycles,
+        slow: slow.collect(),
+        peripherals: board.processor.peripheral_cycles,
+    }
 }
 
 /// The reduced ratio of two frequencies; one too fine for 32 bits is refused by the core.

@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::board::{Board, Num};
+use crate::board::{Board, Num, Timing};
 use crate::json::{Document, JsonError, pointer_of};
 use crate::loader::{self, Firmware, LoadError};
 use crate::machine::{BuildError, Machine, Options, Semihosting};
@@ -33,6 +33,9 @@ pub struct FleetFile {
     /// Where all random numbers come from, default 0.
     #[serde(default)]
     pub seed: u64,
+    /// What an instruction takes, default `cycles`.
+    #[serde(default)]
+    pub timing: Timing,
     /// The devices, in the order in which they act at one instant.
     pub devices: IndexMap<String, DeviceEntry>,
     /// The links that join them.
@@ -227,6 +230,8 @@ pub enum LoadFleetError {
 pub struct Overrides {
     /// The seed.
     pub seed: Option<u64>,
+    /// What an instruction takes.
+    pub timing: Option<Timing>,
     /// The directory for the guests' semihosting files.
     pub semihosting_dir: Option<PathBuf>,
 }
@@ -382,7 +387,9 @@ impl FleetFile {
             path: overrides.semihosting_dir.as_deref().unwrap_or(Path::new("")).display().to_string(),
             error,
         })?;
-        let options = Options { name: name.to_owned(), seed, config: entry.config.clone(), semihosting };
+        let timing = overrides.timing.unwrap_or(self.timing);
+        let options =
+            Options { name: name.to_owned(), seed, config: entry.config.clone(), semihosting, timing };
         Machine::build(&board, &board_document, &firmware, options).map_err(|error| match error {
             BuildError::Config { path, message } => {
                 document.error(&format!("{pointer}/config{}", pointer_of(&path)), message).into()

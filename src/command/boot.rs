@@ -107,7 +107,13 @@ fn build(args: &BootArgs) -> Result<Machine, Failure> {
             let path = args.semihosting_dir.as_deref().unwrap_or(Path::new(""));
             Failure::bad(format!("{}: {error}", path.display()))
         })?;
-    let options = Options { name: DEVICE.to_owned(), seed: args.seed, semihosting, ..Options::default() };
+    let options = Options {
+        name: DEVICE.to_owned(),
+        seed: args.seed,
+        semihosting,
+        timing: args.timing.map(Into::into).unwrap_or_default(),
+        ..Options::default()
+    };
     Ok(Machine::build(&board, &document, &firmware, options)?)
 }
 

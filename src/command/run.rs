@@ -31,7 +31,11 @@ const STATE_MAGIC: &str = "consort state 1";
 
 /// Runs and sums up.
 pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
-    let overrides = Overrides { seed: args.seed, semihosting_dir: args.semihosting_dir.clone() };
+    let overrides = Overrides {
+        seed: args.seed,
+        timing: args.timing.map(Into::into),
+        semihosting_dir: args.semihosting_dir.clone(),
+    };
     let mut loaded = FleetFile::load(&args.fleet, &overrides)?;
     let fleet = &mut loaded.fleet;
     if let Some(path) = &args.restore {

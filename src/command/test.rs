@@ -156,7 +156,9 @@ fn at(path: &Path, error: &std::io::Error) -> Failure {
 }
 
 fn cases_of(path: &Path, args: &TestArgs) -> Result<Vec<Case>, Failure> {
-    let scenario = Arc::new(Scenario::load(path)?);
+    let mut scenario = Scenario::load(path)?;
+    scenario.set_timing(args.timing.map(Into::into));
+    let scenario = Arc::new(scenario);
     scenario.check()?;
     let seeds: Vec<u64> = match args.seeds {
         Some(range) => (range.first..=range.last).collect(),

@@ -55,8 +55,9 @@ enum consort_fault {
 };
 
 struct consort_exit {
-    /* Instructions completed. */
+    /* Instructions completed, and the cycles they took. */
     uint64_t executed;
+    uint64_t cycles;
     /* A fault's or watchpoint's address. */
     uint64_t address;
     /* ESR_ELx, the immediate of SVC and BKPT, or the EXC_RETURN value. */
@@ -80,6 +81,40 @@ struct consort_io {
     /* A system register of the machine; false when it has none. */
     bool (*system_read)(void *opaque, uint32_t number, uint64_t *value);
     void (*system_write)(void *opaque, uint32_t number, uint64_t value);
+};
+
+/* An instruction about to be translated. */
+struct consort_insn {
+    uint64_t pc;
+    /* A 32-bit Thumb instruction has its first halfword above. */
+    uint32_t code;
+    /* What follows it in memory, read likewise; 0 when that is in another page. */
+    uint32_t next;
+    /* Executed only if a condition holds that the instruction itself does not encode (Thumb's IT). */
+    bool conditional;
+};
+
+/* What it costs, in cycles. Every boundary between instructions is exact, so `cost` is the most it takes, except in a
+ * block's last instruction, where `taken` may add to it. */
+struct consort_cost {
+    uint8_t cost;
+    /* Given back when it does not branch, or its condition fails. */
+    uint8_t skipped;
+    /* Added when it branches. */
+    uint8_t taken;
+    /* Of a division: given back in proportion to the bits by which its quotient is shorter than 32. */
+    uint8_t short_quotient;
+    /* Whether these depend on `next`. */
+    bool looked;
+};
+
+/* What instructions cost. An access to a system register costs `system`, and an exception that the core takes itself
+ * `trap`. */
+struct consort_timing {
+    void *opaque;
+    void (*cost)(void *opaque, const struct consort_insn *insn, struct consort_cost *cost);
+    uint8_t system;
+    uint8_t trap;
 };
 
 /* Register numbers; the M-profile ones are fields of the core, not what MRS shows. */
@@ -125,6 +160,7 @@ enum consort_reg {
     CONSORT_REG_PRIVILEGE = 552,
     CONSORT_REG_INTERRUPTS = 553,
     CONSORT_REG_INSTRET = 554,
+    CONSORT_REG_CYCLES = 555,
     CONSORT_REG_TIMER_CTL0 = 560,
     CONSORT_REG_TIMER_CVAL0 = 564,
     /* RISC-V F0-F31; AArch64 V0-V31, low and high halves in turn. */
@@ -174,14 +210,21 @@ bool consort_is_dirty(uc_engine *uc, uint64_t address);
 uint64_t consort_reg_read(uc_engine *uc, uint32_t reg);
 void consort_reg_write(uc_engine *uc, uint32_t reg, uint64_t value);
 
+/* Prices instructions; without it, or with no `cost`, each takes one cycle. */
+void consort_set_timing(uc_engine *uc, const struct consort_timing *timing);
+
+/* Runs up to the first boundary between instructions at or behind `budget` cycles. */
 void consort_run(uc_engine *uc, const struct consort_io *io, uint64_t budget, struct consort_exit *exit);
 
-/* From a callback: instructions completed before the accessing one; its address. */
+/* From a callback: instructions completed before the accessing one, the cycles they took; its address. */
 uint64_t consort_executed(uc_engine *uc);
+uint64_t consort_cycles(uc_engine *uc);
 uint64_t consort_pc(uc_engine *uc);
-/* From a callback: end after this instruction, or after `total` instructions of this run at the latest. */
+/* From a callback: end after this instruction, or at `total` cycles of this run. */
 void consort_stop_after(uc_engine *uc);
 void consort_shorten(uc_engine *uc, uint64_t total);
+/* From a callback: this access takes so many cycles more. */
+void consort_stall(uc_engine *uc, uint32_t cycles);
 
 void consort_watch_unmask(uc_engine *uc, bool on);
 void consort_breakpoint(uc_engine *uc, uint64_t address, bool on);

@@ -27,6 +27,7 @@ uc_err consort_attach(uc_engine *uc, const struct consort_options *options)
     cs->io_pcs = g_hash_table_new(NULL, NULL);
     cs->priority_mask = 0xff00 >> options->priority_bits;
     cs->unprivileged = options->unprivileged;
+    cs->timing.system = cs->timing.trap = 1;
     uc->consort = cs;
     uc->tcg_buffer_size = options->translation_buffer;
     /* No address ends a run. */
@@ -147,6 +148,18 @@ void consort_reg_write(uc_engine *uc, uint32_t reg, uint64_t value)
     }
 }
 
+void consort_set_timing(uc_engine *uc, const struct consort_timing *timing)
+{
+    struct consort_state *cs = uc->consort;
+
+    cs->timing = *timing;
+    if (cs->running) {
+        /* Code in use is dropped between two blocks. */
+        consort_kick(cs);
+    }
+    cs->flush_code_later = true;
+}
+
 void consort_run(uc_engine *uc, const struct consort_io *io, uint64_t budget, struct consort_exit *exit)
 {
     struct consort_state *cs = uc->consort;
@@ -155,8 +168,9 @@ void consort_run(uc_engine *uc, const struct consort_io *io, uint64_t budget, st
     cs->running = true;
     cs->budget = budget;
     cs->granted = 0;
+    cs->counted = 0;
     cs->kicked = false;
-    *cs->left = 0;
+    *cs->counter = 0;
     cs->stop = CONSORT_STOP_NONE;
     cs->restored = false;
     cs->one_instruction = false;
@@ -169,13 +183,22 @@ void consort_run(uc_engine *uc, const struct consort_io *io, uint64_t budget, st
     cs->pass_breakpoint = cs->stop == CONSORT_STOP_BREAKPOINT;
     *exit = cs->exit;
     exit->stop = cs->stop;
-    exit->executed = cs->granted - *cs->left;
+    exit->executed = consort_begun(cs);
+    exit->cycles = consort_taken(cs);
     cs->instret += exit->executed;
+    cs->cycles += exit->cycles;
 }
 
 uint64_t consort_executed(uc_engine *uc)
 {
-    return consort_done(uc->consort);
+    return consort_begun(uc->consort) - 1;
+}
+
+uint64_t consort_cycles(uc_engine *uc)
+{
+    const struct consort_state *cs = uc->consort;
+
+    return consort_taken(cs) - cs->access_cost - (cs->stalled_at == consort_begun(cs) ? cs->stalled : 0);
 }
 
 uint64_t consort_pc(uc_engine *uc)
@@ -191,22 +214,31 @@ void consort_stop_after(uc_engine *uc)
 void consort_shorten(uc_engine *uc, uint64_t total)
 {
     struct consort_state *cs = uc->consort;
-    uint64_t done = consort_executed(uc) + 1;
+    uint64_t now = consort_cycles(uc);
 
     if (!cs->running || total >= cs->budget) {
         return;
     }
-    cs->budget = total > done ? total : done;
+    cs->budget = total > now ? total : now;
     if (cs->granted > cs->budget) {
-        int32_t less = cs->granted - cs->budget;
-
+        *cs->counter -= (int64_t)(cs->granted - cs->budget) * CONSORT_CYCLE;
         cs->granted = cs->budget;
-        if (cs->kicked) {
-            cs->kicked_left -= less;
-        } else {
-            *cs->left -= less;
-        }
     }
+}
+
+void consort_stall(uc_engine *uc, uint32_t cycles)
+{
+    struct consort_state *cs = uc->consort;
+
+    if (!cs->running) {
+        return;
+    }
+    if (cs->stalled_at != consort_begun(cs)) {
+        cs->stalled_at = consort_begun(cs);
+        cs->stalled = 0;
+    }
+    cs->stalled += cycles;
+    *cs->counter -= cycles * CONSORT_CYCLE;
 }
 
 void consort_watch_unmask(uc_engine *uc, bool on)

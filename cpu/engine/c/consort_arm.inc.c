@@ -564,7 +564,7 @@ static void consort_arm_open(struct uc_struct *uc, const struct consort_options 
     ARMCPU *cpu = ARM_CPU(uc->cpu);
     CPUARMState *env = &cpu->env;
 
-    uc->consort->left = &cpu_neg(uc->cpu)->consort_left;
+    uc->consort->counter = &cpu_neg(uc->cpu)->consort_counter;
     uc->consort->deliver = !arm_feature(env, ARM_FEATURE_M);
     if (uc->consort->deliver) {
         /* A machine without secure firmware and hypervisor starts at EL1. */

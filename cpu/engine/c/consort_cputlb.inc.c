@@ -29,9 +29,11 @@ static void QEMU_NORETURN consort_bus_fault(CPUArchState *env, target_ulong addr
 static void consort_prepare_io(CPUState *cpu, uintptr_t retaddr)
 {
     struct consort_state *cs = cpu->uc->consort;
+    const struct consort_io_slot *slot = consort_io_slot(cs, retaddr);
 
     cs->io_retaddr = retaddr;
-    if (likely(retaddr && cs->io_last[(retaddr >> 2) % CONSORT_IO_SLOTS] == retaddr)) {
+    if (likely(retaddr && slot->retaddr == retaddr)) {
+        cs->access_cost = slot->cost;
         return;
     }
     if (retaddr) {

@@ -1,8 +1,10 @@
 /* The run loop with an exact budget; part of cpu-exec.c.
  *
- * Every block's head subtracts the block's length from `consort_left` and leaves when the result is negative. When
- * fewer instructions are left than the next block has, a shorter block is translated for that length (and cached
- * like any other). Nothing else counts, so the stop is exact and a chain of blocks runs without coming back here. */
+ * Every block's head subtracts the block's price from the counter and leaves when that takes more cycles than are
+ * left. The run loop then has a block translated that ends with the instruction which uses them up (and that is cached
+ * like any other): its head does not ask, and the counter is zero or negative after it. Nothing else counts, so a run
+ * ends at the first instruction boundary at or behind its budget, and a chain of blocks runs without coming back here.
+ */
 
 #define CONSORT_CHUNK 0x40000000
 
@@ -38,6 +40,20 @@ static TranslationBlock *consort_find(CPUState *cpu, uint32_t cflags)
     return tb;
 }
 
+/* How many of a block's instructions it takes to use up the cycles left. */
+static uint32_t consort_fitting(const TranslationBlock *tb, int32_t left)
+{
+    int32_t i;
+
+    if (!tb->consort_costs) {
+        return left;
+    }
+    for (i = 0; i < tb->consort_count && left > 0; i++) {
+        left -= tb->consort_costs[i];
+    }
+    return i;
+}
+
 /* An exception ends the run or, when the core takes them itself, goes to its handler. */
 static void consort_take(CPUState *cpu, int number)
 {
@@ -46,11 +62,11 @@ static void consort_take(CPUState *cpu, int number)
     enum consort_origin origin = cs->target->describe(cpu->uc, number, &exit);
 
     /* A block that chained to this fetch used up the budget: the fetch is the next run's (or grant's). */
-    if (origin == CONSORT_FETCH && !cs->restored && *cs->left == 0) {
+    if (origin == CONSORT_FETCH && !cs->restored && consort_left(cs) <= 0) {
         return;
     }
     /* Where a block ends must not decide which of two reasons a run gives. */
-    if (exit.stop == CONSORT_STOP_BREAKPOINT && *cs->left == 0) {
+    if (exit.stop == CONSORT_STOP_BREAKPOINT && consort_left(cs) <= 0) {
         return;
     }
     if (exit.stop == CONSORT_STOP_EXCEPTION && cs->deliver && exit.exception == CONSORT_EXCEPTION_OTHER) {
@@ -58,7 +74,7 @@ static void consort_take(CPUState *cpu, int number)
 
         /* What traps counts as one, or a handler that traps again would never end. */
         if (cs->restored || origin == CONSORT_FETCH) {
-            --*cs->left;
+            *cs->counter -= consort_price(cs->timing.trap, 1);
         }
         cpu->exception_index = number;
         cc->do_interrupt(cpu);
@@ -66,9 +82,10 @@ static void consort_take(CPUState *cpu, int number)
         cpu->interrupt_request &= ~CPU_INTERRUPT_EXITTB;
         return;
     }
-    /* An instruction that raises its exception without restoring the state was counted with its block. */
+    /* An instruction that raises its exception without restoring the state was counted with its block; its cycles
+     * are given back in the translated code. */
     if (origin == CONSORT_INCOMPLETE && !cs->restored) {
-        ++*cs->left;
+        *cs->counter += consort_price(0, 1);
     }
     cs->exit = exit;
     cs->stop = exit.stop;
@@ -90,6 +107,7 @@ static bool consort_go_on(CPUState *cpu)
         }
     }
     cs->restored = false;
+    cs->stalled = 0;
     if (cs->flush_code_later) {
         cs->flush_code_later = false;
         tb_flush(cpu);
@@ -101,15 +119,20 @@ static bool consort_go_on(CPUState *cpu)
     if (cs->stop != CONSORT_STOP_NONE) {
         return false;
     }
-    if (*cs->left == 0) {
+    if (consort_left(cs) <= 0) {
         uint64_t more = cs->budget - cs->granted;
 
-        if (more == 0) {
-            cs->stop = CONSORT_STOP_BUDGET;
-            return false;
+        if (more < CONSORT_CHUNK) {
+            if ((int64_t)more + consort_left(cs) <= 0) {
+                cs->stop = CONSORT_STOP_BUDGET;
+                return false;
+            }
+        } else {
+            more = CONSORT_CHUNK;
         }
-        *cs->left = more < CONSORT_CHUNK ? more : CONSORT_CHUNK;
-        cs->granted += *cs->left;
+        cs->counted += (uint32_t)*cs->counter;
+        *cs->counter = (consort_left(cs) + (int64_t)more) * CONSORT_CYCLE;
+        cs->granted += more;
     }
     if (cs->deliver && cpu->interrupt_request) {
         CPUClass *cc = CPU_GET_CLASS(cpu);
@@ -151,7 +174,7 @@ void consort_target_run(struct uc_struct *uc)
 
             /* Until that instruction is complete: it may start again, to end its block or to modify it. */
             if (unlikely(cs->pass_breakpoint)) {
-                cs->pass_breakpoint = cs->granted == (uint64_t)*cs->left;
+                cs->pass_breakpoint = consort_begun(cs) == 0;
                 cflags |= cs->pass_breakpoint ? CF_CONSORT_PASS : 0;
                 last = NULL;
             }
@@ -160,8 +183,8 @@ void consort_target_run(struct uc_struct *uc)
                 last = NULL;
             }
             tb = consort_find(cpu, cflags);
-            if (unlikely((int32_t)tb->consort_cost > *cs->left)) {
-                tb = consort_find(cpu, (cflags & ~CF_COUNT_MASK) | *cs->left);
+            if (unlikely(tb->consort_cycles > consort_left(cs)) && !(tb_cflags(tb) & CF_COUNT_MASK)) {
+                tb = consort_find(cpu, cflags | consort_fitting(tb, consort_left(cs)));
                 last = NULL;
             }
             cs->one_instruction = false;
@@ -185,13 +208,11 @@ void consort_target_run(struct uc_struct *uc)
                 } else {
                     cc->set_pc(cpu, last->pc);
                 }
-                if (!cs->kicked) {
-                    *cs->left += last->consort_cost;
-                }
+                *cs->counter += consort_price(last->consort_cycles, last->consort_count);
                 last = NULL;
                 break;
             }
-            if (unlikely(cs->kicked || *cs->left == 0)) {
+            if (unlikely(cs->kicked || consort_left(cs) <= 0)) {
                 break;
             }
             /* What may unmask an interrupt ends its block without a successor. */

@@ -84,7 +84,11 @@ void consort_end_block_here(struct uc_struct *uc, uintptr_t retaddr)
         return;
     }
     if (i == tb->icount - 1) {
-        cs->io_last[(retaddr >> 2) % CONSORT_IO_SLOTS] = retaddr;
+        struct consort_io_slot *slot = consort_io_slot(cs, retaddr);
+
+        slot->retaddr = retaddr;
+        slot->cost = tb->consort_costs ? tb->consort_costs[i] : 1;
+        cs->access_cost = slot->cost;
         return;
     }
     cpu_restore_state_from_tb(uc->cpu, tb, retaddr, true);

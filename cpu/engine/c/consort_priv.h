@@ -17,6 +17,21 @@ struct TranslationBlock;
 /* The granule of the written-page marks, whatever the core's own page size. */
 #define CONSORT_DIRTY_BITS 12
 
+/* One cycle in the counter that every block's head decrements. */
+#define CONSORT_CYCLE ((int64_t)1 << 32)
+
+/* What a kick takes from the counter: it makes any value negative and leaves what blocks still add or subtract exact. */
+#define CONSORT_KICK (0x60000000 * CONSORT_CYCLE)
+
+/* As many as TCG_MAX_INSNS. */
+#define CONSORT_MAX_INSNS 512
+
+/* An access that is known to come from the last instruction of its block, by its return address. */
+struct consort_io_slot {
+    uintptr_t retaddr;
+    int32_t cost;
+};
+
 struct consort_watch {
     uint64_t address;
     uint64_t size;
@@ -57,18 +72,21 @@ struct consort_target {
 
 struct consort_state {
     const struct consort_target *target;
-    /* The counter in the core's state that every block's head decrements. */
-    int32_t *left;
+    /* In the core's state: cycles left above, instructions executed below. Every block's head subtracts its price. */
+    int64_t *counter;
+    /* What instructions cost; one cycle each without it. */
+    struct consort_timing timing;
 
     /* Of the running run. */
     const struct consort_io *io;
     bool running;
-    /* Instructions the run may execute, and how many of them the counter was given so far. */
+    /* Cycles the run may take, and how many of them the counter was given so far. */
     uint64_t budget;
     uint64_t granted;
-    /* While kicked the counter is -1, so that the next block's head leaves; the real value is here. */
+    /* Instructions that the counter no longer holds. */
+    uint64_t counted;
+    /* While kicked the counter is negative by CONSORT_KICK, so that the next block's head leaves. */
     bool kicked;
-    int32_t kicked_left;
     /* The kick asks for the hidden flags to be rebuilt. */
     bool stale_flags;
     /* Leave when the current instruction is complete, with this reason. */
@@ -80,13 +98,18 @@ struct consort_state {
     bool pass_breakpoint;
     /* The next block executes one instruction (it modifies itself). */
     bool one_instruction;
-    /* Where in the translated code the current I/O access comes from. */
+    /* Where in the translated code the current I/O access comes from, and what its instruction costs. */
     uintptr_t io_retaddr;
+    int32_t access_cost;
+    /* The stalls of an instruction so far, which its accesses do not see, and its number. */
+    uint32_t stalled;
+    uint64_t stalled_at;
 
     /* The core takes its exceptions and interrupts itself (all but M-profile, whose NVIC is outside). */
     bool deliver;
-    /* Instructions executed in all runs before this one. */
+    /* Instructions executed and cycles taken in all runs before this one. */
     uint64_t instret;
+    uint64_t cycles;
 
     /* Options that the translator reads; changing one flushes the translations. */
     bool trap_divide_by_zero;
@@ -103,8 +126,7 @@ struct consort_state {
 
     /* Addresses of instructions seen to reach a device. */
     GHashTable *io_pcs;
-    /* Return addresses into translated code known to belong to the last instruction of their block. */
-    uintptr_t io_last[CONSORT_IO_SLOTS];
+    struct consort_io_slot io_last[CONSORT_IO_SLOTS];
 
     struct consort_watch *watches;
     size_t watch_count;
@@ -116,12 +138,23 @@ struct consort_state {
     /* Of the block being translated: its current instruction must be its last. */
     bool ends_block;
     struct TCGLabel *exit_label;
-    struct TCGOp *cost_op;
+    struct TCGOp *price_op;
+    struct consort_cost insn;
+    uint8_t costs[CONSORT_MAX_INSNS];
+    /* The end of what its last instruction's cost depends on. */
+    uint64_t looked_at;
 };
 
+/* What cycles and instructions subtract from the counter. */
+static inline int64_t consort_price(int32_t cycles, int32_t instructions)
+{
+    return cycles * CONSORT_CYCLE - instructions;
+}
+
+/* Cycles left; zero or less ends the run. */
 static inline int32_t consort_left(const struct consort_state *cs)
 {
-    return cs->kicked ? cs->kicked_left : *cs->left;
+    return (int32_t)((cs->kicked ? *cs->counter + CONSORT_KICK : *cs->counter) >> 32);
 }
 
 /* Makes the next block's head return to the run loop. */
@@ -129,8 +162,7 @@ static inline void consort_kick(struct consort_state *cs)
 {
     if (!cs->kicked) {
         cs->kicked = true;
-        cs->kicked_left = *cs->left;
-        *cs->left = -1;
+        *cs->counter -= CONSORT_KICK;
     }
 }
 
@@ -138,18 +170,14 @@ static inline void consort_unkick(struct consort_state *cs)
 {
     if (cs->kicked) {
         cs->kicked = false;
-        *cs->left = cs->kicked_left;
+        *cs->counter += CONSORT_KICK;
     }
 }
 
 /* Called when the state is restored to an instruction in a block's middle. */
-static inline void consort_give_back(struct consort_state *cs, int32_t count)
+static inline void consort_give_back(struct consort_state *cs, int64_t price)
 {
-    if (cs->kicked) {
-        cs->kicked_left += count;
-    } else {
-        *cs->left += count;
-    }
+    *cs->counter += price;
     cs->restored = true;
 }
 
@@ -162,10 +190,20 @@ static inline void consort_leave(struct consort_state *cs, uint32_t stop)
     }
 }
 
-/* Instructions of this run completed before the current one, which must be its block's last. */
-static inline uint64_t consort_done(const struct consort_state *cs)
+/* Instructions of this run begun so far, and cycles taken. */
+static inline uint64_t consort_begun(const struct consort_state *cs)
 {
-    return cs->granted - consort_left(cs) - 1;
+    return cs->counted + (uint32_t)*cs->counter;
+}
+
+static inline uint64_t consort_taken(const struct consort_state *cs)
+{
+    return cs->granted - (int64_t)consort_left(cs);
+}
+
+static inline struct consort_io_slot *consort_io_slot(struct consort_state *cs, uintptr_t retaddr)
+{
+    return &cs->io_last[(retaddr >> 2) % CONSORT_IO_SLOTS];
 }
 
 static inline bool consort_is_io_pc(const struct consort_state *cs, uint64_t pc)
@@ -199,20 +237,37 @@ static inline uint32_t consort_priority_mask(const struct consort_state *cs)
     return cs ? cs->priority_mask : 0xff;
 }
 
-/* The retired-instruction counter as the current instruction sees it. */
-static inline uint64_t consort_instret(const struct consort_state *cs)
+/* The counters of cycles and of retired instructions as the current instruction, which must be its block's last and
+ * access a system register, sees them. */
+static inline uint64_t consort_counted(const struct consort_state *cs, bool cycles)
 {
-    return cs->running ? cs->instret + consort_done(cs) : cs->instret;
+    if (cycles) {
+        return cs->running ? cs->cycles + consort_taken(cs) - cs->timing.system : cs->cycles;
+    }
+    return cs->running ? cs->instret + consort_begun(cs) - 1 : cs->instret;
+}
+
+/* Asks what the instruction being translated costs. */
+static inline void consort_ask_cost(struct consort_state *cs, uint64_t pc, uint32_t code, uint32_t next,
+                                    bool conditional)
+{
+    if (cs->timing.cost) {
+        const struct consort_insn insn = { pc, code, next, conditional };
+
+        cs->timing.cost(cs->timing.opaque, &insn, &cs->insn);
+    }
 }
 
 /* A system register that the machine has. */
 static inline bool consort_system_read(struct consort_state *cs, uint32_t number, uint64_t *value)
 {
+    cs->access_cost = cs->timing.system;
     return cs->running && cs->io->system_read(cs->io->opaque, number, value);
 }
 
 static inline void consort_system_write(struct consort_state *cs, uint32_t number, uint64_t value)
 {
+    cs->access_cost = cs->timing.system;
     if (cs->running) {
         cs->io->system_write(cs->io->opaque, number, value);
     }

@@ -45,6 +45,8 @@ static uint64_t consort_riscv_read(struct uc_struct *uc, uint32_t reg)
         return env->mip & CONSORT_LINES;
     case CONSORT_REG_INSTRET:
         return uc->consort->instret;
+    case CONSORT_REG_CYCLES:
+        return uc->consort->cycles;
     case CONSORT_REG_EXCLUSIVE_ADDRESS:
         return env->load_res;
     case CONSORT_REG_EXCLUSIVE_VALUE:
@@ -84,6 +86,9 @@ static void consort_riscv_write(struct uc_struct *uc, uint32_t reg, uint64_t val
         return;
     case CONSORT_REG_INSTRET:
         uc->consort->instret = value;
+        return;
+    case CONSORT_REG_CYCLES:
+        uc->consort->cycles = value;
         return;
     case CONSORT_REG_EXCLUSIVE_ADDRESS:
         env->load_res = value;
@@ -141,6 +146,7 @@ static void consort_riscv_reset(struct uc_struct *uc)
     env->mcounteren = env->scounteren = 0;
     uc->cpu->interrupt_request = 0;
     uc->consort->instret = 0;
+    uc->consort->cycles = 0;
     cpu_reset(uc->cpu);
     env->pc = 0;
     consort_flush_memory(uc);
@@ -148,7 +154,7 @@ static void consort_riscv_reset(struct uc_struct *uc)
 
 static void consort_riscv_open(struct uc_struct *uc, const struct consort_options *options)
 {
-    uc->consort->left = &cpu_neg(uc->cpu)->consort_left;
+    uc->consort->counter = &cpu_neg(uc->cpu)->consort_counter;
     uc->consort->deliver = true;
     consort_riscv_reset(uc);
 }

@@ -6,6 +6,18 @@ use super::model::{Architecture, Model};
 use super::mpu;
 use super::nvic::MAX_LINES;
 use super::systick::Reference;
+use crate::timing::Slow;
+
+/// What the chip and board around a core add to its manual's cycles.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CycleTiming {
+    /// Cycles of MULS where the maker of the chip had the choice (Cortex-M0 and M0+: 1 or 32); the model's when absent.
+    pub multiply: Option<u8>,
+    /// Memory with wait states.
+    pub slow: Vec<Slow>,
+    /// Cycles that each access to a peripheral adds.
+    pub peripherals: u8,
+}
 
 /// A core as its chip's maker built it in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +42,8 @@ pub struct CortexMConfig {
     pub bit_band: bool,
     /// Whether `BKPT 0xAB` is a semihosting call; otherwise it is a debug event.
     pub semihosting: bool,
+    /// How cycles are counted; without it each instruction takes one and exceptions none.
+    pub timing: Option<CycleTiming>,
 }
 
 /// A core that cannot be built.
@@ -84,6 +98,7 @@ impl CortexMConfig {
             fpu: model.has_fpu(),
             bit_band: model.has_bit_band(),
             semihosting: false,
+            timing: None,
         }
     }
 

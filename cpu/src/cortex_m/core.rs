@@ -10,13 +10,14 @@ use consort_core::time::Cycles;
 use consort_core::trace::CoreEvent;
 
 use super::config::{ConfigError, CortexMConfig};
-use super::exceptions::Lockup;
+use super::exceptions::{FP_WORDS, Lockup};
 use super::fault::Verdict;
 use super::live::{Live, Port, Regions};
 use super::nvic::number::{IRQ0, NMI};
+use super::pace::Pace;
 use super::registers::{self, Registers, THUMB};
+use super::scb;
 use super::system::{ResetRequest, Rest, System};
-use super::{pace, scb};
 use crate::engine::{AccessKind, Engine, Exception, Exit, Options, Perms, Reg, Stop as EngineStop};
 
 /// The line number by which [`Core::set_line`] and [`Core::pulse_line`] mean NMI.
@@ -29,6 +30,7 @@ pub struct CortexM {
     regions: Regions,
     pub(super) now: Cycles,
     pub(super) instructions: u64,
+    pace: Pace,
     /// A reset that the trace does not know of yet.
     pub(super) unreported_reset: bool,
     breakpoints: BTreeSet<Addr>,
@@ -42,13 +44,16 @@ impl CortexM {
     pub fn new(config: CortexMConfig) -> Result<Self, ConfigError> {
         config.check()?;
         let options = Options { mpu_regions: config.mpu_regions, ..Options::default() };
-        let engine = Engine::new(config.model.isa(), options)?;
+        let mut engine = Engine::new(config.model.isa(), options)?;
+        let pace = Pace::new(config.model, config.timing.as_ref());
+        engine.set_timing(pace.instructions());
         let mut core = Self {
             engine,
             system: System::new(config),
             regions: Regions::default(),
             now: Cycles(0),
             instructions: 0,
+            pace,
             unreported_reset: false,
             breakpoints: BTreeSet::new(),
             watchpoints: Vec::new(),
@@ -150,9 +155,9 @@ impl CortexM {
             let (system, mut live) = self.live(bus);
             let (taken, attention) = (system.take(&mut live), live.attention);
             match taken {
-                Ok(false) => {}
-                Ok(true) => {
-                    self.now += pace::ENTRY;
+                Ok(None) => {}
+                Ok(Some(words)) => {
+                    self.now += self.pace.entry(words, self.stack());
                     if single || attention {
                         return Stop::Reached;
                     }
@@ -178,18 +183,20 @@ impl CortexM {
             return Some(Stop::Breakpoint);
         }
         let end = until.min(self.system.systick.deadline());
-        let budget = if single { 1 } else { pace::instructions_for(end.since(self.now)).max(1) };
+        // No instruction takes less than a cycle.
+        let budget = if single { 1 } else { end.since(self.now).max(1) };
         self.engine.watch_unmask(self.system.nvic.is_masked_only());
         let mut port = Port {
             system: &mut self.system,
             regions: &self.regions,
+            stall: self.pace.peripheral(),
             bus: &mut *bus,
             start: self.now,
             attention: false,
         };
-        let Exit { executed, stop } = self.engine.run(&mut port, budget);
+        let Exit { executed, cycles, stop } = self.engine.run(&mut port, budget);
         let attention = port.attention;
-        self.count(executed);
+        self.count(executed, Cycles(cycles));
         let stop = match stop {
             EngineStop::Budget if executed == 0 => {
                 Some(Stop::Unimplemented("the engine made no progress".into()))
@@ -228,14 +235,18 @@ impl CortexM {
         stop.or((attention || single).then_some(Stop::Reached))
     }
 
+    fn stack(&self) -> u32 {
+        self.engine.get(Reg::SP)
+    }
+
     /// The present instant, as breakpoints need it.
     fn here(&self) -> Option<(u64, Addr)> {
         Some((self.instructions, self.engine.reg(Reg::PC)))
     }
 
-    fn count(&mut self, executed: u64) {
+    fn count(&mut self, executed: u64, cycles: Cycles) {
         self.instructions += executed;
-        self.now += pace::cycles_of(executed);
+        self.now += cycles.0;
         self.system.tick(self.now);
     }
 
@@ -255,13 +266,17 @@ impl CortexM {
         let (done, attention) = match verdict {
             Ok(Verdict::Pending) => (Ok(()), false),
             Ok(Verdict::Return(value)) => {
-                self.now += pace::RETURN;
+                let stack = self.stack();
                 let (system, mut live) = self.live(bus);
-                (system.exception_return(&mut live, value), live.attention)
+                let (moved, attention) = (system.exception_return(&mut live, value), live.attention);
+                self.now += moved.map_or(0, |words| self.pace.exit(words, stack));
+                (moved.map(|_| ()), attention)
             }
             Ok(Verdict::PreserveFp) => {
                 let (system, mut live) = self.live(bus);
-                (system.preserve_fp(&mut live), live.attention)
+                let (done, attention) = (system.preserve_fp(&mut live), live.attention);
+                self.now += self.pace.lazy_stacking(FP_WORDS, self.engine.get(Reg::FPCAR));
+                (done, attention)
             }
             Ok(Verdict::Semihosting) => return Some(Stop::Semihosting),
             Ok(Verdict::Unknown(why)) => return Some(Stop::Unimplemented(why)),
@@ -396,7 +411,7 @@ impl Core for CortexM {
         self.engine.set(Reg::r(0), result as u32);
         let pc = self.engine.get(Reg::PC);
         self.engine.set(Reg::PC, pc.wrapping_add(2));
-        self.count(1);
+        self.count(1, Cycles(1));
     }
 
     fn registers(&self) -> &'static [RegisterInfo] {

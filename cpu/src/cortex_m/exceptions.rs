@@ -4,6 +4,7 @@ use consort_core::bus::BusError;
 use consort_core::trace::CoreEvent;
 
 use super::nvic::number::{BUS_FAULT, HARD_FAULT, MEM_MANAGE, NMI, USAGE_FAULT};
+use super::pace::FRAME;
 use super::registers::{APSR, FPCA, IPSR, IT, NPRIV, Registers, SPSEL, THUMB};
 use super::scb::{CPACR_FPU, SLEEPONEXIT, ccr, cfsr, fpccr, hfsr};
 use super::system::{Rest, System};
@@ -49,8 +50,10 @@ enum StackFault {
 }
 
 /// Bytes of a frame without and with floating-point registers.
-const BASIC_FRAME: u32 = 0x20;
+const BASIC_FRAME: u32 = 4 * FRAME;
 const EXTENDED_FRAME: u32 = 0x68;
+/// S0 to S15, FPSCR and a word that aligns.
+pub(super) const FP_WORDS: u32 = 18;
 /// The bit of the stacked xPSR that tells of a realigned stack pointer.
 const REALIGNED: u32 = 1 << 9;
 /// EXC_RETURN: the frame has no floating-point registers.
@@ -117,10 +120,10 @@ impl System {
         }
     }
 
-    /// Takes the pending exception of the highest priority, if it may preempt; tells whether.
-    pub(super) fn take(&mut self, hart: &mut dyn Hart) -> Result<bool, Lockup> {
+    /// Takes the pending exception of the highest priority, if it may preempt; tells how many words it stacked then.
+    pub(super) fn take(&mut self, hart: &mut dyn Hart) -> Result<Option<u32>, Lockup> {
         if !self.nvic.has_candidate() || self.nvic.takeable(hart.masks()).is_none() {
-            return Ok(false);
+            return Ok(None);
         }
         let return_address = match self.rest {
             // DDI 0403 B1.5.15: NMI taken in lock-up returns to the lock-up address.
@@ -128,9 +131,10 @@ impl System {
             _ => hart.get(Reg::PC),
         };
         self.rest = None;
+        let lazy = hart.get(Reg::FPCCR) & fpccr::LSPEN != 0;
         let exc_return = self.push(hart, return_address)?;
         self.enter(hart, exc_return, return_address)?;
-        Ok(true)
+        Ok(Some(if exc_return & BASIC != 0 || lazy { FRAME } else { FRAME + FP_WORDS }))
     }
 
     fn stack_allows(&self, addr: u32, words: u32, write: bool, privileged: bool) -> Result<(), StackFault> {
@@ -327,8 +331,9 @@ impl System {
         (legal && (!extended || self.config.has_fpu())).then_some(target)
     }
 
-    /// ExceptionReturn() (DDI 0403 B1.5.8) for the value that was branched to.
-    pub(super) fn exception_return(&mut self, hart: &mut dyn Hart, value: u32) -> Result<(), Lockup> {
+    /// ExceptionReturn() (DDI 0403 B1.5.8) for the value that was branched to. Tells how many words it unstacked, 0
+    /// when it tail-chained.
+    pub(super) fn exception_return(&mut self, hart: &mut dyn Hart, value: u32) -> Result<u32, Lockup> {
         let n = hart.ipsr();
         let was_active = self.nvic.is_active(n);
         let to_base = self.nvic.active_count() <= 1;
@@ -353,6 +358,7 @@ impl System {
         if self.nvic.takeable(hart.masks()).is_some() {
             return self.chain(hart, n, value, Some(frame));
         }
+        let stacked = target.extended && hart.get(Reg::FPCCR) & fpccr::LSPACT == 0;
         match self.pop(hart, frame, target, sp_reg) {
             Ok(Some(pc)) => {
                 self.synchronise(hart);
@@ -360,7 +366,7 @@ impl System {
                 if target.thread && to_base && self.scb.scr & SLEEPONEXIT != 0 {
                     self.rest = Some(Rest::WaitForInterrupt);
                 }
-                Ok(())
+                Ok(if stacked { FRAME + FP_WORDS } else { FRAME })
             }
             Ok(None) => {
                 self.raise_usage(cfsr::INVPC, hart)?;
@@ -380,10 +386,10 @@ impl System {
         ended: u16,
         value: u32,
         frame: Option<u32>,
-    ) -> Result<(), Lockup> {
+    ) -> Result<u32, Lockup> {
         let pc = frame.and_then(|frame| hart.peek(frame.wrapping_add(0x18))).unwrap_or(value);
         hart.note(CoreEvent::Return { number: ended, pc: u64::from(pc) });
-        self.enter(hart, value, pc)
+        self.enter(hart, value, pc).map(|()| 0)
     }
 
     /// PopStack(): `None` when the stacked IPSR contradicts the mode to return to.

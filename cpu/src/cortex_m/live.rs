@@ -7,7 +7,6 @@ use consort_core::trace::CoreEvent;
 
 use super::bitband;
 use super::exceptions::Hart;
-use super::pace;
 use super::registers::Registers;
 use super::system::System;
 use crate::engine::{Access, BusError as Refused, Engine, Io, Reg};
@@ -173,6 +172,8 @@ pub(super) struct Port<'a> {
     pub(super) system: &'a mut System,
     pub(super) regions: &'a Regions,
     pub(super) bus: &'a mut dyn Bus,
+    /// Cycles that an access to a peripheral adds.
+    pub(super) stall: u32,
     /// The cycle at which the engine's run began.
     pub(super) start: Cycles,
     /// Whether an access made the bus want attention.
@@ -181,7 +182,7 @@ pub(super) struct Port<'a> {
 
 impl Port<'_> {
     fn at(&self, cx: &Access<'_>) -> Cycles {
-        self.start + pace::cycles_of(cx.executed())
+        self.start + cx.cycles()
     }
 
     /// Checks what every access to the private peripheral bus must fulfil, and gives its offset there.
@@ -210,13 +211,14 @@ impl Port<'_> {
         }
         cx.watch_unmask(self.system.nvic.is_masked_only());
         let until = self.system.systick.deadline().since(self.start);
-        cx.shorten(pace::instructions_for(until));
+        cx.shorten(until);
     }
 
     fn bus_read(&mut self, cx: &mut Access<'_>, addr: u32, size: u8) -> Result<u64, BusError> {
         let at = self.at(cx);
         let addr = u64::from(addr);
         let width = Width::from_bytes(u32::from(size)).ok_or(BusError::Refused(addr))?;
+        cx.stall(self.stall);
         let value = self.bus.read(at, addr, width, &mut Guest { access: &mut *cx, regions: self.regions });
         self.attend(cx);
         value
@@ -226,6 +228,7 @@ impl Port<'_> {
         let at = self.at(cx);
         let addr = u64::from(addr);
         let width = Width::from_bytes(u32::from(size)).ok_or(BusError::Refused(addr))?;
+        cx.stall(self.stall);
         let memory = &mut Guest { access: &mut *cx, regions: self.regions };
         let result = self.bus.write(at, addr, width, value, memory);
         self.attend(cx);

@@ -17,7 +17,8 @@ mod state;
 mod system;
 mod systick;
 
-pub use self::config::{ConfigError, CortexMConfig};
+pub use self::config::{ConfigError, CortexMConfig, CycleTiming};
 pub use self::core::{CortexM, NMI_LINE};
 pub use self::model::{Architecture, Model};
 pub use self::systick::Reference;
+pub use crate::timing::Slow;

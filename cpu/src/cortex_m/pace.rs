@@ -1,17 +1,73 @@
-//! The relation between instructions and cycles: the only place that knows it.
+//! The core's own events in cycles: exception entry, return and tail-chaining, accesses outside memory.
 
-/// Cycles that `instructions` instructions take.
-pub(super) const fn cycles_of(instructions: u64) -> u64 {
-    instructions
+use super::model::Model;
+use crate::engine::Timing;
+use crate::timing::{self, Table, Waits, tables};
+
+use super::config::CycleTiming;
+
+/// Words of a frame without floating-point registers, whose stacking an entry's cycles include.
+pub(super) const FRAME: u32 = 8;
+
+/// What passes between instructions. Without a model nothing does, and each instruction takes one cycle.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pace {
+    model: Option<(Table, Waits, u8)>,
 }
 
-/// The fewest instructions that take at least `cycles` cycles.
-pub(super) const fn instructions_for(cycles: u64) -> u64 {
-    cycles
+impl Pace {
+    pub(super) fn new(model: Model, timing: Option<&CycleTiming>) -> Self {
+        let model = timing.map(|timing| {
+            let mut table = match model {
+                Model::M0 => tables::M0,
+                Model::M0Plus => tables::M0_PLUS,
+                Model::M3 => tables::M3,
+                Model::M4 | Model::M4F => tables::M4,
+                Model::M7 => tables::M7,
+                Model::M33 => tables::M33,
+            };
+            if let Some(cycles) = timing.multiply {
+                table.multiply = cycles;
+            }
+            (table, Waits(timing.slow.clone()), timing.peripherals)
+        });
+        Self { model }
+    }
+
+    /// The model of the instructions.
+    pub(super) fn instructions(&self) -> Option<Box<dyn Timing>> {
+        let (table, waits, _) = self.model.as_ref()?;
+        Some(Box::new(timing::CortexM::new(*table, waits.clone())))
+    }
+
+    /// Cycles between the last instruction before an exception and its handler's first, when `words` went to the stack
+    /// at `stack`.
+    pub(super) fn entry(&self, words: u32, stack: u32) -> u64 {
+        let Some((table, waits, _)) = &self.model else { return 0 };
+        u64::from(table.entry) + self.stacking(waits, words, stack)
+    }
+
+    /// Cycles of an exception return beyond its branch, when `words` came from the stack at `stack`; 0 words are a
+    /// tail-chain.
+    pub(super) fn exit(&self, words: u32, stack: u32) -> u64 {
+        let Some((table, waits, _)) = &self.model else { return 0 };
+        let whole = if words == 0 { table.tail_chain } else { table.exit };
+        u64::from(whole.saturating_sub(table.branch_register)) + self.stacking(waits, words, stack)
+    }
+
+    /// Cycles of storing the floating-point registers late.
+    pub(super) fn lazy_stacking(&self, words: u32, stack: u32) -> u64 {
+        self.model
+            .as_ref()
+            .map_or(0, |(_, waits, _)| u64::from(words) * (1 + u64::from(waits.data(u64::from(stack)))))
+    }
+
+    fn stacking(&self, waits: &Waits, words: u32, stack: u32) -> u64 {
+        u64::from(words.saturating_sub(FRAME)) + u64::from(words) * u64::from(waits.data(u64::from(stack)))
+    }
+
+    /// Cycles that an access to a peripheral adds to its instruction.
+    pub(super) fn peripheral(&self) -> u32 {
+        self.model.as_ref().map_or(0, |(_, _, cycles)| u32::from(*cycles))
+    }
 }
-
-/// Cycles between the last instruction before an exception and its handler's first.
-pub(super) const ENTRY: u64 = 0;
-
-/// Cycles of an exception return, tail-chained or not, beyond those of its branch.
-pub(super) const RETURN: u64 = 0;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use consort_core::state::{State, StateError, from_bytes, to_bytes};
 use consort_core::time::Cycles;
 
+use super::config::CycleTiming;
 use super::core::CortexM;
 use super::registers::Registers;
 use super::system::System;
@@ -14,6 +15,7 @@ use crate::engine::Reg;
 #[derive(Serialize, Deserialize)]
 struct Saved {
     model: String,
+    timing: Option<CycleTiming>,
     now: Cycles,
     instructions: u64,
     unreported_reset: bool,
@@ -43,6 +45,7 @@ impl State for CortexM {
         let registers = engine_registers(&self.system).into_iter().map(|reg| self.engine.get(reg)).collect();
         to_bytes(&Saved {
             model: self.system.config.model.name().to_owned(),
+            timing: self.system.config.timing.clone(),
             now: self.now,
             instructions: self.instructions,
             unreported_reset: self.unreported_reset,
@@ -57,6 +60,13 @@ impl State for CortexM {
         let own = self.system.config.model.name();
         if saved.model != own || saved.registers.len() != regs.len() {
             return Err(StateError(format!("the saved core is a {}, not this {own}", saved.model)));
+        }
+        if saved.timing != self.system.config.timing {
+            let how = |timing: &Option<_>| if timing.is_some() { "cycles" } else { "instructions" };
+            let (saved, own) = (how(&saved.timing), how(&self.system.config.timing));
+            return Err(StateError(format!(
+                "it was saved with --timing {saved}, not {own}, or on another board"
+            )));
         }
         self.system.adopt(saved.system)?;
         self.now = saved.now;

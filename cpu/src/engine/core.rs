@@ -10,8 +10,8 @@ use unicorn_engine::{
 use unicorn_engine_sys as sys;
 
 use super::{
-    Access, AccessKind, EngineError, Exception, Exit, FaultCause, Io, Isa, Options, Perms, Reg, Stop,
-    SystemReg,
+    Access, AccessKind, Cost, EngineError, Exception, Exit, FaultCause, Insn, Io, Isa, Options, Perms, Reg,
+    Stop, SystemReg, Timing,
 };
 
 /// A reference-counted engine: [`Engine`](super::Engine) owns it, and a run holds it once more for its callbacks.
@@ -133,12 +133,35 @@ impl Core {
             sys::consort_run(self.handle, &raw const callbacks, budget, exit.as_mut_ptr());
             exit.assume_init()
         };
-        Exit { executed: exit.executed, stop: stop(&exit) }
+        Exit { executed: exit.executed, cycles: exit.cycles, stop: stop(&exit) }
+    }
+
+    /// The model must outlive the engine's runs, or the next call of this.
+    #[expect(clippy::borrowed_box, reason = "the C side keeps a thin pointer")]
+    pub fn set_timing(&self, timing: Option<&Box<dyn Timing>>) {
+        let timing = sys::consort_timing {
+            opaque: timing.map_or(std::ptr::null_mut(), |model| (&raw const *model).cast_mut().cast()),
+            cost: timing.map(|_| cost_callback as unsafe extern "C" fn(_, _, _)),
+            system: timing.map_or(1, |model| model.system()),
+            trap: timing.map_or(1, |model| model.trap()),
+        };
+        // SAFETY: the handle is live; the C side copies the structure.
+        unsafe { sys::consort_set_timing(self.handle, &raw const timing) }
     }
 
     pub fn executed(&self) -> u64 {
         // SAFETY: the handle is live; called from a callback of a run.
         unsafe { sys::consort_executed(self.handle) }
+    }
+
+    pub fn cycles(&self) -> u64 {
+        // SAFETY: as in `executed`.
+        unsafe { sys::consort_cycles(self.handle) }
+    }
+
+    pub fn stall(&self, cycles: u32) {
+        // SAFETY: as in `executed`.
+        unsafe { sys::consort_stall(self.handle, cycles) }
     }
 
     pub fn access_pc(&self) -> u64 {
@@ -178,6 +201,22 @@ impl Core {
 
 // A panic inside these aborts the process with its message: Rust lets no unwinding leave an `extern "C"` function, and
 // there is no state to go on with.
+
+unsafe extern "C" fn cost_callback(
+    opaque: *mut core::ffi::c_void,
+    insn: *const sys::consort_insn,
+    cost: *mut sys::consort_cost,
+) {
+    // SAFETY: `opaque` is the model that `set_timing` was given, which its engine keeps; it is only read.
+    let model = unsafe { &*opaque.cast_const().cast::<Box<dyn Timing>>() };
+    // SAFETY: the C side passes a valid pointer.
+    let sys::consort_insn { pc, code, next, conditional } = unsafe { insn.read() };
+    let Cost { cycles, skipped, taken, short_quotient, looked } =
+        model.cost(Insn { pc, code, next, conditional });
+    let priced = sys::consort_cost { cost: cycles.max(1), skipped, taken, short_quotient, looked };
+    // SAFETY: the C side passes a valid pointer.
+    unsafe { cost.write(priced) };
+}
 
 unsafe extern "C" fn read_callback(
     opaque: *mut core::ffi::c_void,

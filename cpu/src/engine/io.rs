@@ -55,6 +55,16 @@ impl<'a> Access<'a> {
         self.core.executed()
     }
 
+    /// Cycles of this run that passed before the accessing instruction.
+    pub fn cycles(&self) -> u64 {
+        self.core.cycles()
+    }
+
+    /// Makes the accessing instruction take so many cycles more.
+    pub fn stall(&mut self, cycles: u32) {
+        self.core.stall(cycles);
+    }
+
     /// The address of the accessing instruction.
     pub fn pc(&self) -> u64 {
         self.core.access_pc()
@@ -65,8 +75,8 @@ impl<'a> Access<'a> {
         self.core.stop_after();
     }
 
-    /// The run now ends after `total` instructions at the latest, counted from its start. It never ends before the
-    /// accessing instruction is complete, and never gets longer.
+    /// The run now ends at the first instruction boundary at or behind `total` cycles, counted from its start. It never
+    /// ends before the accessing instruction is complete, and never gets longer.
     pub fn shorten(&mut self, total: u64) {
         self.core.shorten(total);
     }

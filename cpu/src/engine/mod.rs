@@ -4,12 +4,14 @@ mod core;
 mod io;
 mod reg;
 mod stop;
+mod timing;
 
 use core::Core;
 
 pub use io::{Access, BusError, Io, SystemReg};
 pub use reg::Reg;
 pub use stop::{AccessKind, Exception, Exit, FaultCause, Stop};
+pub use timing::{Cost, Insn, Timing};
 
 /// The core an engine executes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,14 +95,16 @@ pub struct Context {
 }
 
 /// What a context needs besides Unicorn's; registers that a core does not have ignore it.
-const BESIDE: [Reg; 6] =
-    [Reg::CCR, Reg::NEGATIVE_PRIORITY, Reg::INTERRUPTS, Reg::INSTRET, Reg::PC, Reg::PC64];
+const BESIDE: [Reg; 7] =
+    [Reg::CCR, Reg::NEGATIVE_PRIORITY, Reg::INTERRUPTS, Reg::INSTRET, Reg::CYCLES, Reg::PC, Reg::PC64];
 
 /// One core and the memory it executes from.
 ///
 /// Engines are independent: they may run on different threads at once and move between threads between runs.
 pub struct Engine {
     core: Core,
+    /// The C side points at the inner box.
+    timing: Option<Box<Box<dyn Timing>>>,
 }
 
 // SAFETY: the C side keeps no thread-local state, an engine shares nothing with another, and `&mut self` (or
@@ -111,7 +115,7 @@ unsafe impl Send for Engine {}
 impl Engine {
     /// Creates a core in its reset state with no memory.
     pub fn new(isa: Isa, options: Options) -> Result<Self, EngineError> {
-        Core::open(isa, options).map(|core| Engine { core })
+        Core::open(isa, options).map(|core| Engine { core, timing: None })
     }
 
     /// Puts the registers back to their reset values; memory, breakpoints and watchpoints stay.
@@ -177,7 +181,14 @@ impl Engine {
         Ok(())
     }
 
-    /// Runs from the current PC for at most `budget` instructions.
+    /// Prices instructions; without a model each takes one cycle. Translated code is dropped.
+    pub fn set_timing(&mut self, timing: Option<Box<dyn Timing>>) {
+        let timing = timing.map(Box::new);
+        self.core.set_timing(timing.as_deref());
+        self.timing = timing;
+    }
+
+    /// Runs from the current PC to the first instruction boundary at or behind `budget` cycles.
     pub fn run(&mut self, io: &mut dyn Io, budget: u64) -> Exit {
         self.core.run(io, budget)
     }

@@ -7,6 +7,8 @@ pub struct Exit {
     /// is not counted; `SVC`, `WFI`, `WFE`, `SEV` and `YIELD` are; so is the branch that an
     /// [`Exception::ExceptionReturn`] comes from. An instruction whose condition failed counts as one.
     pub executed: u64,
+    /// The cycles that these took.
+    pub cycles: u64,
     /// The reason.
     pub stop: Stop,
 }

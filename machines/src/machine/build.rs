@@ -13,7 +13,7 @@ use super::bus::{Block, MachineBus, Node, OffChip, RomWrites, Target};
 use super::inbox::Inbox;
 use super::semihosting::{self, Semihosting};
 use super::{Machine, Power};
-use crate::board::{Board, Irq, MemoryKind, Wires};
+use crate::board::{Board, Irq, MemoryKind, Timing, Wires};
 use crate::json::{Document, JsonError, pointer_of};
 use crate::loader::{Firmware, Processor};
 use crate::{cores, suggest};
@@ -48,6 +48,8 @@ pub struct Options {
     pub config: IndexMap<String, Value>,
     /// Console, command line and directory for semihosting.
     pub semihosting: Semihosting,
+    /// What an instruction takes.
+    pub timing: Timing,
 }
 
 /// The address an Ethernet port has when nobody gives it one: locally administered, from the device's name.
@@ -67,7 +69,7 @@ impl Machine {
     ) -> Result<Self, BuildError> {
         let clock = Clock::new(board.processor.clock)
             .map_err(|error| document.error("/processor/clock", error.to_string()))?;
-        let mut core = cores::build(&board.processor).map_err(|error| {
+        let mut core = cores::build(board, options.timing).map_err(|error| {
             document.error("/processor", format!("the processor cannot be built: {error}"))
         })?;
         let regions = map_memory(board, document, core.as_mut())?;

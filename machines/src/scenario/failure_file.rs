@@ -95,6 +95,7 @@ impl FailureFile {
             }
             entry.firmware = Images::Many(images);
         }
+        fleet.timing = scenario.timing.unwrap_or(fleet.timing);
         files.insert(FLEET.to_owned(), json(&FleetFile { schema: None, ..fleet })?);
         let journal = verdict.journal.iter().map(serde_json::to_string).collect::<Result<_, _>>();
         Ok(Some(Self {

@@ -26,6 +26,7 @@ use std::path::{Path, PathBuf};
 use consort_core::fleet::Observer;
 use consort_core::{Addr, Time};
 
+use crate::board::Timing;
 use crate::fleet_file::{FleetFile, ImageEntry, LoadFleetError, Loaded, Overrides, load_images, read_bytes};
 use crate::json::{Document, JsonError};
 use crate::loader::Symbols;
@@ -55,6 +56,7 @@ pub struct Scenario {
     document: Document,
     file: ScenarioFile,
     fleet: FleetSource,
+    timing: Option<Timing>,
 }
 
 /// Where the fleet is described.
@@ -112,7 +114,12 @@ impl Scenario {
         if file.limit == Time::ZERO {
             return Err(document.error("/limit", "a limit of no time lets nothing happen"));
         }
-        Ok(Self { name: name.to_owned(), text, document, file, fleet })
+        Ok(Self { name: name.to_owned(), text, document, file, fleet, timing: None })
+    }
+
+    /// Replaces what the fleet file says an instruction takes.
+    pub fn set_timing(&mut self, timing: Option<Timing>) {
+        self.timing = timing;
     }
 
     /// Its file, as it was named.
@@ -184,7 +191,7 @@ impl Scenario {
 
     /// The fleet alone, as it is before the first step.
     pub fn fleet(&self, seed: u64) -> Result<Loaded, LoadFleetError> {
-        let overrides = Overrides { seed: Some(seed), ..Overrides::default() };
+        let overrides = Overrides { seed: Some(seed), timing: self.timing, ..Overrides::default() };
         match &self.fleet {
             FleetSource::File(path) => FleetFile::load(path, &overrides),
             FleetSource::Inline { file, document, folder } => file.build(document, folder, &overrides),

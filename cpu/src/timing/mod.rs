@@ -1,0 +1,15 @@
+//! Timing models: what instructions cost, as data for each core. See `docs/timing.md`.
+
+mod cortex_m;
+mod memory;
+mod table;
+mod thumb;
+
+pub(crate) use cortex_m::CortexM;
+pub use memory::Slow;
+pub(crate) use memory::Waits;
+pub(crate) use table::Table;
+pub(crate) mod tables {
+    //! The cores' tables.
+    pub(crate) use super::table::{M0, M0_PLUS, M3, M4, M7, M33};
+}
