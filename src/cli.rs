@@ -146,6 +146,12 @@ pub struct RunArgs {
     /// Write every event to this file, one JSON object a line.
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
+    /// Write the frames of all links, with what faults did to them, to DIR/frames.pcapng, for Wireshark.
+    #[arg(long, value_name = "DIR")]
+    pub pcap: Option<PathBuf>,
+    /// Print what happens on the soft bus: who is found, sessions, bytes and messages.
+    #[arg(long)]
+    pub softbus: bool,
     /// Print JSON, one object a line: UART lines, then the summary.
     #[arg(long)]
     pub json: bool,

@@ -1,5 +1,6 @@
 //! `consort`: runs a fleet of virtual phones, watches and sensors in one deterministic virtual time.
 
+mod capture;
 mod cli;
 mod command;
 mod console;

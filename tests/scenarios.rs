@@ -134,7 +134,7 @@ fn a_failure_says_what_where_and_when_and_replays_elsewhere() {
         assert!(text.contains(word), "`{word}` is not in:\n{text}");
     }
     let left = artifacts.join("late.scenario.json");
-    for name in ["trace.jsonl", "home.pcapng", "hub.uart0.log", "message.txt", "failure.consort"] {
+    for name in ["trace.jsonl", "frames.pcapng", "hub.uart0.log", "message.txt", "failure.consort"] {
         assert!(std::fs::metadata(left.join(name)).unwrap().len() > 20, "{name}");
     }
 

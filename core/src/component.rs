@@ -4,6 +4,7 @@
 //! A component knows its own registers and state; it knows neither its address, nor its interrupt
 //! number, nor other components. What it does is data ([`Effect`]) that the machine carries out.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -144,6 +145,13 @@ pub enum Effect {
         /// What.
         text: String,
     },
+    /// Write a report to the trace.
+    Report {
+        /// What happened, in one word.
+        what: &'static str,
+        /// What there is to know about it.
+        details: BTreeMap<String, String>,
+    },
     /// The component generated the hardware event whose register is at `offset` (event systems such as
     /// PPI listen).
     Event {
@@ -265,6 +273,11 @@ impl<'a> Cx<'a> {
     /// Writes a line to the trace's log.
     pub fn log(&mut self, level: Level, text: impl Into<String>) {
         self.effects.push((self.node, Effect::Log { level, text: text.into() }));
+    }
+
+    /// Writes a report to the trace; see [`crate::trace::Report`].
+    pub fn report(&mut self, what: &'static str, details: BTreeMap<String, String>) {
+        self.effects.push((self.node, Effect::Report { what, details }));
     }
 
     /// Resets the whole machine after this call.

@@ -152,6 +152,10 @@ pub trait Device: Send {
     fn next_event(&self) -> Time;
     /// Runs everything that begins before `end`.
     fn run_until(&mut self, end: Time) -> Ran;
+    /// One instruction for a debugger, as [`Debug::step`]; `None` without a processor.
+    fn step(&mut self, end: Time) -> Option<Ran> {
+        Some(self.debug()?.step(end))
+    }
     /// Gives it an input, in any order; inputs take effect in the order of (time, source, sequence).
     fn give(&mut self, input: Input);
     /// Checks that an action could be given, without giving it.

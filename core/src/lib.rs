@@ -11,6 +11,7 @@
 //! | [`cpu`] | what a machine sees of a processor core |
 //! | [`panel`] | what a device shows and takes: channels, values, pictures |
 //! | [`device`] | what the fleet sees of a machine |
+//! | [`drift`] | devices whose clocks are fast or slow |
 //! | [`link`] | media that join ports |
 //! | [`radio`] | the air: path loss, range, packets with their times |
 //! | [`fleet`] | devices and links in one virtual time |
@@ -24,6 +25,7 @@ pub mod component;
 pub mod control;
 pub mod cpu;
 pub mod device;
+pub mod drift;
 pub mod fleet;
 pub mod link;
 pub mod panel;

@@ -5,13 +5,14 @@
 //! frequency, mode, addresses, sensitivity, and everything else that is on the air at the same time
 //! (collisions and capture). So the medium keeps no state between packets.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::component::PortKind;
-use crate::link::{Delivery, Fate, Fault, Link, Rule};
+use crate::link::{Delivery, Fate, Link, Rule, Rules};
 use crate::rng::Rng;
 use crate::state::{StateError, from_bytes, to_bytes};
 use crate::time::Time;
@@ -137,8 +138,9 @@ pub struct Radio {
     exponent: i64,
     floor: i64,
     positions: Vec<[i64; 3]>,
-    rules: Vec<Rule>,
-    rng: Rng,
+    rules: Rules,
+    /// The last arrival on each path, by (from, to), that jitter keeps in order.
+    last: BTreeMap<(usize, usize), Time>,
 }
 
 /// Closer than this is the same place: the model means nothing there.
@@ -170,8 +172,8 @@ impl Radio {
             exponent: milli(config.exponent, 0.0, 10.0),
             floor: milli(config.floor, -300.0, 100.0),
             positions: positions.iter().map(|position| position.millimetres()).collect(),
-            rules: Vec::new(),
-            rng,
+            rules: Rules::new(rng),
+            last: BTreeMap::new(),
         }
     }
 
@@ -217,50 +219,64 @@ impl Link for Radio {
     ) {
         let Ok(mut packet) = Packet::decode(data) else { return };
         let sent = i64::from(packet.power);
-        'receivers: for to in (0..self.positions.len()).filter(|to| *to != from) {
-            let mut delay = Time::ZERO;
-            for (index, rule) in self.rules.iter().enumerate() {
-                let applies = (rule.after..rule.before).contains(&at)
-                    && rule.from.is_none_or(|endpoint| endpoint == from)
-                    && rule.to.is_none_or(|endpoint| endpoint == to);
-                let lost = applies
-                    && match rule.fault {
-                        Fault::Cut => true,
-                        Fault::Loss(ppm) => self.rng.below(1_000_000) < u64::from(ppm),
-                        Fault::Delay(by) => {
-                            delay += by;
-                            false
-                        }
-                    };
-                if lost {
-                    fates.push((Some(to), Fate::Dropped { rule: index }));
-                    continue 'receivers;
-                }
-            }
+        for to in (0..self.positions.len()).filter(|to| *to != from) {
             let power = sent - self.loss(from, to);
             if power < self.floor {
                 fates.push((Some(to), Fate::OutOfRange));
                 continue;
             }
+            let bits = u64::from(packet.bit_count).min(packet.bits.len() as u64 * 8);
+            let verdict = match self.rules.judge(from, to, at, bits) {
+                Ok(verdict) => verdict,
+                Err(rule) => {
+                    fates.push((Some(to), Fate::Dropped { rule }));
+                    continue;
+                }
+            };
+            let mut delay = verdict.delay;
+            if verdict.in_order {
+                let last = self.last.entry((from, to)).or_default();
+                delay = delay.max(last.since(at));
+                *last = at + delay;
+            }
             packet.power = power as i32;
             let mut arriving = packet.clone();
-            for time in [&mut arriving.start, &mut arriving.address_end, &mut arriving.end] {
-                *time += delay;
+            let mut fate = verdict.late.map_or(Fate::Delivered, |rule| Fate::Late { rule });
+            if let Some((rule, bit)) = verdict.corrupt {
+                if let Some(byte) = arriving.bits.get_mut((bit / 8) as usize) {
+                    *byte ^= 1 << (bit % 8);
+                }
+                fate = Fate::Corrupted { rule };
             }
-            let Ok(data) = arriving.encode() else { continue };
-            out.push(Delivery { to, at: at + self.latency + delay, data });
-            fates.push((Some(to), Fate::Delivered));
+            // A copy follows the packet at once, as an echo would.
+            let length = packet.end.since(packet.start);
+            let copies =
+                [Some((Time::ZERO, fate)), verdict.twice.map(|rule| (length, Fate::Duplicated { rule }))];
+            for (later, fate) in copies.into_iter().flatten() {
+                let mut copy = arriving.clone();
+                for time in [&mut copy.start, &mut copy.address_end, &mut copy.end] {
+                    *time += delay + later;
+                }
+                let Ok(data) = copy.encode() else { continue };
+                out.push(Delivery { to, at: at + self.latency + delay + later, data });
+                fates.push((Some(to), fate));
+            }
         }
     }
 
     fn add_rule(&mut self, rule: Rule) {
-        self.rules.push(rule);
+        self.rules.add(rule);
+    }
+
+    fn rules(&self) -> &[Rule] {
+        self.rules.list()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::link::Fault;
 
     fn packet() -> Packet {
         Packet {

@@ -6,7 +6,7 @@ use crate::bus::{Addr, BusError, Width};
 use crate::component::{Component, Cx, Effect, Host, NodeId, Peripheral};
 use crate::rng::Rng;
 use crate::time::Time;
-use crate::trace::Level;
+use crate::trace::{Level, Report};
 
 /// Guest memory and scripted buses.
 #[derive(Default)]
@@ -80,6 +80,8 @@ pub struct Rig<C> {
     pub sent: Vec<(Time, Arc<[u8]>)>,
     /// Log lines.
     pub log: Vec<(Level, String)>,
+    /// Reports.
+    pub reports: Vec<Report>,
     /// Hardware events it generated, by the offset of their registers.
     pub events: Vec<u32>,
     /// Words it wrote as a bus master.
@@ -104,6 +106,7 @@ impl<C: Component> Rig<C> {
             pulses: vec![0; lines],
             sent: Vec::new(),
             log: Vec::new(),
+            reports: Vec::new(),
             events: Vec::new(),
             writes: Vec::new(),
             resets: Vec::new(),
@@ -128,6 +131,10 @@ impl<C: Component> Rig<C> {
                 Effect::Pulse { line } => self.pulses[usize::from(line)] += 1,
                 Effect::Send { data } => self.sent.push((self.now, data)),
                 Effect::Log { level, text } => self.log.push((level, text)),
+                Effect::Report { what, details } => {
+                    let report = Report { who: "rig".to_owned(), what: what.to_owned(), details };
+                    self.reports.push(report);
+                }
                 Effect::Event { offset } => self.events.push(offset),
                 Effect::Write { addr, value } => self.writes.push((addr, value)),
                 Effect::Reset { why } => self.resets.push(why),

@@ -1,5 +1,6 @@
 //! What happened in a run, and the digest that two equal runs share.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -97,6 +98,30 @@ pub enum Level {
     Unimplemented,
 }
 
+/// What a model tells above the level of bytes, such as a soft-bus device that came online: for scenarios,
+/// tools and people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Which component.
+    pub who: String,
+    /// What happened, in one word such as `online`; the model's documentation lists its words.
+    pub what: String,
+    /// What there is to know about it, by name.
+    pub details: BTreeMap<String, String>,
+}
+
+impl fmt::Display for Report {
+    /// `online ip=10.0.0.2 name=watch`, without the component; texts with blanks in quotes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        self.details.iter().try_for_each(|(name, value)| {
+            let plain =
+                !value.is_empty() && value.chars().all(|c| c.is_alphanumeric() || "-_.:/+".contains(c));
+            if plain { write!(f, " {name}={value}") } else { write!(f, " {name}={value:?}") }
+        })
+    }
+}
+
 /// What happened on a device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "event")]
@@ -131,6 +156,8 @@ pub enum Kind {
         /// What.
         text: String,
     },
+    /// A model tells what happened above the level of bytes.
+    Report(Report),
     /// The guest ended its program (semihosting).
     Exit {
         /// Its exit code.
@@ -159,7 +186,7 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Whether [`Recorder::take`] shall find every event, or only logs and exits.
+    /// Whether [`Recorder::take`] shall find every event, or only logs, reports and exits.
     pub fn want(&mut self, wanted: bool) {
         self.wanted = wanted;
     }
@@ -225,6 +252,11 @@ impl Recorder {
     /// Records a log line; always kept, never part of the digest.
     pub fn log(&mut self, at: Time, level: Level, who: &str, text: String) {
         self.events.push(Event { at, kind: Kind::Log { level, who: who.to_owned(), text } });
+    }
+
+    /// Records a report; always kept, never part of the digest: it follows from what is.
+    pub fn report(&mut self, at: Time, report: Report) {
+        self.events.push(Event { at, kind: Kind::Report(report) });
     }
 
     /// Moves the kept events to `out`.

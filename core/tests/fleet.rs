@@ -7,12 +7,13 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use consort_core::Time;
-use consort_core::component::{PortKind, SetError};
+use consort_core::component::{PortKind, SetError, Value};
 use consort_core::device::{Action, Activity, Debug, Device, Input, Port, Ran, Sent, Stats, What};
+use consort_core::drift::Drifting;
 use consort_core::fleet::{
     Carried, Endpoint, Fleet, FleetError, Observer, Pace, Stimulus, StimulusKind, Stop,
 };
-use consort_core::link::{Fault, Lan, LanConfig, Link as _, Rule};
+use consort_core::link::{Burst, Fault, Lan, LanConfig, Link as _, Reorder, Rule};
 use consort_core::rng::Rng;
 use consort_core::state::{self, StateError};
 use consort_core::trace::{Digest, Event, Level, Recorder};
@@ -39,6 +40,7 @@ struct ToyState {
     inbox: BTreeMap<(Time, u32, u64), Vec<u8>>,
     recorder: Recorder,
     received: u64,
+    stream: u32,
 }
 
 impl Toy {
@@ -52,16 +54,33 @@ impl Toy {
             inbox: BTreeMap::new(),
             recorder: Recorder::default(),
             received: 0,
+            stream: 0,
             name,
         };
         let ports = vec![Port { name: "lan".into(), kind: PortKind::Ethernet }];
         Self { state, ports, sent: Vec::new() }
     }
 
+    /// Makes it a TCP segment that goes on where the last one ended.
+    fn fill_segment(&mut self, data: &mut [u8]) {
+        let total = (data.len() - 14) as u16;
+        data[12..15].copy_from_slice(&[8, 0, 0x45]);
+        data[16..18].copy_from_slice(&total.to_be_bytes());
+        data[20..24].copy_from_slice(&[0, 0, 64, 6]);
+        let addresses = [10, 0, 0, self.state.address, 10, 0, 0, data[5], 1, 1, 2, 2];
+        data[26..38].copy_from_slice(&addresses);
+        data[38..42].copy_from_slice(&self.state.stream.to_be_bytes());
+        data[46..48].copy_from_slice(&[0x50, 0x10]);
+        self.state.stream = self.state.stream.wrapping_add(u32::from(total) - 40);
+    }
+
     fn send(&mut self, to: u8, len: usize) {
         let mut data = vec![self.state.rng.next_u32() as u8; len.max(14)];
         data[..6].copy_from_slice(&[0, 0, 0, 0, 0, to]);
         data[6..12].copy_from_slice(&[0, 0, 0, 0, 0, self.state.address]);
+        if len >= 60 && self.state.rng.below(2) == 0 {
+            self.fill_segment(&mut data);
+        }
         let data: Arc<[u8]> = data.into();
         self.state.recorder.sent(self.state.now, 0, &data);
         self.sent.push(Sent { at: self.state.now, port: 0, data });
@@ -150,18 +169,64 @@ struct Plan {
     seed: u64,
     latencies: Vec<u64>,
     loss: u32,
+    faults: Vec<Fault>,
+    drifts: Vec<i32>,
+}
+
+fn fault() -> impl Strategy<Value = Fault> {
+    let share = || 0u32..=1_000_000;
+    let span = || (0u64..900).prop_map(Time::from_us);
+    prop_oneof![
+        Just(Fault::Cut),
+        share().prop_map(Fault::Loss),
+        (share(), share(), share()).prop_map(|(begin, end, loss)| Fault::BurstLoss(Burst {
+            begin,
+            end,
+            loss
+        })),
+        span().prop_map(Fault::Delay),
+        span().prop_map(Fault::Jitter),
+        (100_000u64..20_000_000).prop_map(Fault::Bandwidth),
+        share().prop_map(Fault::Duplicate),
+        (share(), span()).prop_map(|(share, by)| Fault::Reorder(Reorder { share, by })),
+        share().prop_map(Fault::Corrupt),
+        (1u32..60).prop_map(Fault::Split),
+        span().prop_map(Fault::Coalesce),
+    ]
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
-    (2usize..7, any::<u64>(), prop::collection::vec(5u64..300, 1..3), 0u32..300_000)
-        .prop_map(|(devices, seed, latencies, loss)| Plan { devices, seed, latencies, loss })
+    let faults = prop::collection::vec(fault(), 0..4);
+    let drifts = prop::collection::vec(-100_000i32..=100_000, 0..7);
+    (2usize..7, any::<u64>(), prop::collection::vec(5u64..300, 1..3), 0u32..300_000, faults, drifts).prop_map(
+        |(devices, seed, latencies, loss, faults, drifts)| Plan {
+            devices,
+            seed,
+            latencies,
+            loss,
+            faults,
+            drifts,
+        },
+    )
 }
 
 /// One switch, or two with the devices shared out between them.
 fn fleet(plan: &Plan) -> Fleet {
-    let devices = (0..plan.devices)
-        .map(|index| (format!("toy-{index}"), Box::new(Toy::new(index, plan.seed)) as Box<dyn Device>));
+    let devices = (0..plan.devices).map(|index| {
+        let toy: Box<dyn Device> = Box::new(Toy::new(index, plan.seed));
+        let device = match plan.drifts.get(index) {
+            Some(ppm) => Box::new(Drifting::new(toy, *ppm)),
+            None => toy,
+        };
+        (format!("toy-{index}"), device)
+    });
     let mut fleet = Fleet::new(devices.collect()).unwrap();
+    if !plan.drifts.is_empty() {
+        let (component, channel) = ("clock".to_owned(), "drift".to_owned());
+        let what = Action::Set { component, channel, value: Value::Number(-70_000.0) };
+        let what = StimulusKind::Device("toy-0".into(), what);
+        fleet.inject(Stimulus { at: Time::from_us(2_500), what }).unwrap();
+    }
     for (number, latency) in plan.latencies.iter().enumerate() {
         let ends: Vec<Endpoint> = (0..plan.devices)
             .filter(|index| index % plan.latencies.len() == number)
@@ -176,6 +241,10 @@ fn fleet(plan: &Plan) -> Fleet {
             to: None,
             fault: Fault::Loss(plan.loss),
         });
+        for (index, fault) in plan.faults.iter().enumerate() {
+            let (after, before) = (Time::from_ms(1 + index as u64), Time::from_ms(5 + index as u64));
+            lan.add_rule(Rule { after, before, from: None, to: None, fault: *fault });
+        }
         fleet.join(&format!("lan-{number}"), Box::new(lan), ends).unwrap();
     }
     fleet
@@ -276,7 +345,8 @@ proptest! {
 
 #[test]
 fn stimuli_take_effect_at_their_time_and_are_in_the_journal() {
-    let plan = Plan { devices: 2, seed: 1, latencies: vec![100], loss: 0 };
+    let plan =
+        Plan { devices: 2, seed: 1, latencies: vec![100], loss: 0, faults: Vec::new(), drifts: Vec::new() };
     let mut fleet = fleet(&plan);
     let send = |at, port: &str| Stimulus {
         at: Time::from_us(at),

@@ -274,6 +274,10 @@ impl Model {
             (Kind::Log { level, who, text }, _) => {
                 keep(&mut self.log, LogLine { at, device, level, text: format!("{who}: {text}") });
             }
+            (Kind::Report(report), _) => {
+                let text = format!("{}: {report}", report.who);
+                keep(&mut self.log, LogLine { at, device, level: Level::Info, text });
+            }
             (Kind::Exit { code }, _) => {
                 let text = format!("ended with exit code {code}");
                 keep(&mut self.log, LogLine { at, device, level: Level::Info, text });

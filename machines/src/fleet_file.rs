@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use consort_core::component::PortKind;
 use consort_core::device::{Action, Device, Port};
+use consort_core::drift::{Drifting, MOST_PPM};
 use consort_core::fleet::{Endpoint, Fleet, FleetError, Stimulus, StimulusKind};
 use consort_core::link::{Fault, Lan, LanConfig, Link, Rule};
 use consort_core::radio::{Position, Radio, RadioConfig};
 use consort_core::rng::Rng;
 use consort_core::{Addr, Time};
+use consort_peripherals::softbus::{PhoneConfig, ScriptedPhone};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -51,15 +53,25 @@ pub struct FleetFile {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DeviceEntry {
     /// A board that comes with Consort, by name, or the path of a board file (relative to this file).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub board: String,
     /// Firmware images, by path relative to this file; all are loaded.
+    #[serde(default, skip_serializing_if = "Images::is_empty")]
     pub firmware: Images,
+    /// Instead of a board with firmware: a soft-bus node that follows a script.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scripted: Option<Box<PhoneConfig>>,
     /// Settings of components that replace the board's: `{"ethernet": {"mac": "02:00:00:00:00:01"}}`.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub config: IndexMap<String, Value>,
     /// What the firmware is told as its command line (semihosting).
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub command_line: String,
+    /// How many millionths faster than the fleet's time its clocks run, or slower; stimuli change it by setting
+    /// `clock.drift`. Without it the device keeps the fleet's time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = -100_000, max = 100_000))]
+    pub drift: Option<i32>,
     /// Where the device is, in metres (east, north, up), for radio links; the origin when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<Position>,
@@ -75,7 +87,18 @@ pub enum Images {
     Many(Vec<ImageEntry>),
 }
 
+impl Default for Images {
+    fn default() -> Self {
+        Self::Many(Vec::new())
+    }
+}
+
 impl Images {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.list().is_empty()
+    }
+
     /// All images.
     pub fn list(&self) -> &[ImageEntry] {
         match self {
@@ -149,7 +172,10 @@ pub struct FaultEntry {
     /// Only frames to this device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
-    /// `"cut"`, `{"loss": 50000}` (of a million), `{"delay": "2ms"}`.
+    /// Only between a device of the first list and one of the second, both ways: with `"cut"`, a partition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub between: Option<[Vec<String>; 2]>,
+    /// `"cut"`, `{"loss": 50000}` (of a million), `{"delay": "2ms"}`, ...
     pub fault: Fault,
 }
 
@@ -324,9 +350,24 @@ impl FleetFile {
         let seed = overrides.seed.unwrap_or(self.seed);
         let (mut devices, mut consoles) = (Vec::new(), Vec::new());
         for (name, entry) in &self.devices {
-            let machine = self.build_device(name, entry, document, folder, seed, overrides)?;
-            consoles.push(machine.console());
-            devices.push((name.clone(), Box::new(machine) as Box<dyn Device>));
+            let (device, console): (Box<dyn Device>, _) = match &entry.scripted {
+                Some(script) => (Box::new(build_scripted(name, entry, script, document, seed)?), None),
+                None => {
+                    let machine = self.build_device(name, entry, document, folder, seed, overrides)?;
+                    let console = machine.console();
+                    (Box::new(machine), console)
+                }
+            };
+            let device = match entry.drift {
+                Some(ppm) if !(-MOST_PPM..=MOST_PPM).contains(&ppm) => {
+                    let message = format!("a drift is at most {MOST_PPM} millionths");
+                    return Err(document.error(&format!("/devices/{name}/drift"), message).into());
+                }
+                Some(ppm) => Box::new(Drifting::new(device, ppm)),
+                None => device,
+            };
+            consoles.push(console);
+            devices.push((name.clone(), device));
         }
         let mut fleet = Fleet::new(devices)?;
         for (name, entry) in &self.links {
@@ -350,11 +391,10 @@ impl FleetFile {
         seed: u64,
         overrides: &Overrides,
     ) -> Result<Machine, LoadFleetError> {
-        let pointer = format!("/devices{}", pointer_of([name]));
-        if name.is_empty() || name.contains('.') || name.chars().any(char::is_whitespace) {
-            return Err(document
-                .error(&pointer, "a device's name has no dots or spaces and is not empty")
-                .into());
+        let pointer = device_pointer(name, document)?;
+        if entry.board.is_empty() || entry.firmware.is_empty() {
+            let message = "a device needs `board` and `firmware`, or `scripted` instead of both";
+            return Err(document.error(&pointer, message).into());
         }
         let (board, board_document) = find_board(&entry.board, folder)?.ok_or_else(|| {
             let message = format!(
@@ -451,26 +491,62 @@ impl FleetFile {
         };
         for (index, fault) in entry.faults.iter().enumerate() {
             let at = format!("{pointer}/faults/{index}");
-            let end = |device: &Option<String>| match device {
-                None => Ok(None),
-                Some(device) => {
-                    let index = fleet.names().iter().position(|known| known == device);
-                    let end = endpoints.iter().position(|endpoint| Some(endpoint.device) == index);
-                    end.map(Some)
-                        .ok_or_else(|| document.error(&at, format!("the link does not join `{device}`")))
+            let end = |device: &String| {
+                let index = fleet.names().iter().position(|known| known == device);
+                let end = endpoints.iter().position(|endpoint| Some(endpoint.device) == index);
+                end.ok_or_else(|| document.error(&at, format!("the link does not join `{device}`")))
+            };
+            let ends = |devices: &[String]| devices.iter().map(end).collect::<Result<Vec<_>, _>>();
+            fault
+                .fault
+                .check(carries == PortKind::Ethernet)
+                .map_err(|message| document.error(&format!("{at}/fault"), message))?;
+            let paths = match &fault.between {
+                None => {
+                    vec![(fault.from.as_ref().map(end).transpose()?, fault.to.as_ref().map(end).transpose()?)]
+                }
+                Some(_) if fault.from.is_some() || fault.to.is_some() => {
+                    return Err(document.error(&at, "a fault has `between`, or `from` and `to`").into());
+                }
+                Some([one, other]) => {
+                    let (one, other) = (ends(one)?, ends(other)?);
+                    let pairs = one.iter().flat_map(|a| other.iter().map(move |b| (*a, *b)));
+                    pairs.flat_map(|(a, b)| [(Some(a), Some(b)), (Some(b), Some(a))]).collect()
                 }
             };
-            link.add_rule(Rule {
-                after: fault.after,
-                before: fault.before.unwrap_or(Time::MAX),
-                from: end(&fault.from)?,
-                to: end(&fault.to)?,
-                fault: fault.fault,
-            });
+            for (from, to) in paths {
+                let before = fault.before.unwrap_or(Time::MAX);
+                link.add_rule(Rule { after: fault.after, before, from, to, fault: fault.fault });
+            }
         }
         fleet.join(name, link, endpoints).map_err(|error| document.error(&pointer, error.to_string()))?;
         Ok(())
     }
+}
+
+/// Where a device's entry is in its file, when its name can be one.
+fn device_pointer(name: &str, document: &Document) -> Result<String, JsonError> {
+    let pointer = format!("/devices{}", pointer_of([name]));
+    if name.is_empty() || name.contains('.') || name.chars().any(char::is_whitespace) {
+        return Err(document.error(&pointer, "a device's name has no dots or spaces and is not empty"));
+    }
+    Ok(pointer)
+}
+
+fn build_scripted(
+    name: &str,
+    entry: &DeviceEntry,
+    script: &PhoneConfig,
+    document: &Document,
+    seed: u64,
+) -> Result<ScriptedPhone, JsonError> {
+    let pointer = device_pointer(name, document)?;
+    if !entry.board.is_empty() || !entry.firmware.is_empty() || !entry.config.is_empty() {
+        let message = "a scripted device has neither `board` nor `firmware` nor `config`";
+        return Err(document.error(&pointer, message));
+    }
+    ScriptedPhone::new(name, seed, script.clone())
+        .map_err(|error| document.error(&format!("{pointer}/scripted"), error.to_string()))
 }
 
 /// Finds `device.port`, or a device's only port of a kind.

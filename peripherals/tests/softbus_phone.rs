@@ -45,14 +45,17 @@ fn other(name: &str, number: u8, extra: serde_json::Value) -> PhoneConfig {
     serde_json::from_value(config).unwrap()
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 struct Log(Arc<Mutex<Vec<String>>>);
 
 impl Observer for Log {
     fn event(&mut self, device: usize, event: &Event) {
-        if let Kind::Log { text, .. } = &event.kind {
-            self.0.lock().unwrap().push(format!("{} {device} {text}", event.at));
-        }
+        let text = match &event.kind {
+            Kind::Log { text, .. } => text.clone(),
+            Kind::Report(report) => report.to_string(),
+            _ => return,
+        };
+        self.0.lock().unwrap().push(format!("{} {device} {text}", event.at));
     }
 }
 
@@ -95,9 +98,9 @@ fn a_phone_finds_a_watch_and_a_sensor_and_hears_them() {
     fleet.run_until(Time::from_secs(10), &mut log);
     assert_eq!(log.count("0 found"), 2);
     assert_eq!(log.count("online"), 4);
-    assert_eq!(log.count(r#"0 session 1 bytes, 4 bytes: "21.5""#), 10);
-    assert_eq!(log.count(r#"message, 4 bytes: "ring""#), 6);
-    assert_eq!(log.count("sent: done"), 6);
+    assert_eq!(log.count("0 bytes data=21.5 length=4 name=readings session=1"), 10);
+    assert_eq!(log.count("message data=ring"), 6);
+    assert_eq!(log.count("message-sent"), 6);
     assert_eq!(log.count("malformed"), 0);
 }
 
@@ -142,10 +145,10 @@ fn everyone_recovers_after_a_cut() {
     let mut log = Log::default();
     fleet.run_until(Time::from_secs(50), &mut log);
     assert_eq!(log.count("offline"), 4);
-    let before = log.count("bytes, 4 bytes");
+    let before = log.count("bytes data=21.5");
     fleet.run_until(Time::from_secs(70), &mut log);
     assert_eq!(log.count("online"), 8);
-    assert!(log.count("bytes, 4 bytes") > before + 20);
+    assert!(log.count("bytes data=21.5") > before + 20);
 }
 
 #[test]
@@ -169,11 +172,30 @@ fn stimuli_speak_and_misbehave_and_power_ends_it() {
     let wrong = StimulusKind::Device("phone".into(), set("misbehave", "politely"));
     assert!(fleet.inject(Stimulus { at: Time::from_secs(5), what: wrong }).is_err());
     fleet.run_until(Time::from_secs(59), &mut log);
-    assert_eq!(log.count(r#"message, 6 bytes: "dinner""#), 2);
+    assert_eq!(log.count("message data=dinner"), 2);
     assert_eq!(log.count("authentication tag is wrong"), 2);
-    assert_eq!(log.count("0 offline WATCH"), 1);
+    assert_eq!(log.count("0 offline udid=WATCH"), 1);
     fleet.run_until(Time::from_secs(75), &mut log);
-    assert_eq!(log.count("0 online watch"), 2);
+    assert_eq!(log.count("0 online ip=10.0.0.2 name=watch"), 2);
+}
+
+#[test]
+fn a_device_with_another_address_is_found_again() {
+    let mut fleet = fleet(three(), &[]);
+    let mut log = Log::default();
+    let set = |text: &str| Action::Set {
+        component: "phone".into(),
+        channel: "ip".into(),
+        value: Value::Text(text.into()),
+    };
+    let stimulus =
+        |text| Stimulus { at: Time::from_secs(5), what: StimulusKind::Device("watch".into(), set(text)) };
+    assert!(fleet.inject(stimulus("10.0.0.300")).is_err());
+    fleet.inject(stimulus("10.0.0.99")).unwrap();
+    fleet.run_until(Time::from_secs(60), &mut log);
+    assert_eq!(log.count("0 offline udid=WATCH"), 1);
+    assert_eq!(log.count("0 online ip=10.0.0.99 name=watch"), 1);
+    assert!(log.count("1 message data=ring") > 3, "{log:?}");
 }
 
 #[test]

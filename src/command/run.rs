@@ -9,13 +9,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use consort_core::Time;
 use consort_core::component::PortKind;
 use consort_core::device::{Port, Sent};
-use consort_core::fleet::{Fleet, Observer, Pace, Stop};
+use consort_core::fleet::{Carried, Fleet, Observer, Pace, Stop};
 use consort_core::state;
-use consort_core::trace::{Event, Kind};
+use consort_core::trace::{Event, Kind, Report};
 use consort_machines::fleet_file::{FleetFile, Overrides, read_bytes};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
+use crate::capture::Capture;
 use crate::cli::RunArgs;
 use crate::console;
 use crate::control::{self, Control};
@@ -136,6 +137,7 @@ struct Watcher<'a> {
     lines: Lines,
     logs: Logs,
     trace: Option<TraceFile>,
+    capture: Option<Capture>,
     progress: Option<ProgressBar>,
     watch: Option<(Watch, Time)>,
     interrupted: Arc<AtomicBool>,
@@ -166,6 +168,7 @@ impl<'a> Watcher<'a> {
             lines: Lines::default(),
             logs: Logs::default(),
             trace: args.trace.as_deref().map(TraceFile::create).transpose()?,
+            capture: args.pcap.as_deref().map(|folder| Capture::create(folder, fleet)).transpose()?,
             progress,
             watch: None,
             interrupted,
@@ -195,6 +198,20 @@ impl<'a> Watcher<'a> {
         self.say(|| console::line(&format!("{dim}{at:>12}{dim:#} {style}{label:<width$}{style:#} | {line}")));
     }
 
+    fn show_report(&self, device: usize, at: Time, report: &Report) {
+        let name = &self.names[device];
+        if self.args.json {
+            let line = json!({ "at": at.as_secs_f64(), "device": name, "report": report });
+            return console::line(&line.to_string());
+        }
+        let (dim, style, width) = (console::dim(), console::device_style(device), self.width);
+        self.say(|| {
+            console::line(&format!(
+                "{dim}{at:>12}{dim:#} {style}{name:<width$}{style:#} {dim}*{dim:#} {report}"
+            ))
+        });
+    }
+
     fn finish(&mut self) -> Result<(), Failure> {
         for (device, port, at, line) in self.lines.rest() {
             self.show(device, port, at, &line);
@@ -202,6 +219,7 @@ impl<'a> Watcher<'a> {
         if let Some(progress) = self.progress.take() {
             progress.finish_and_clear();
         }
+        self.capture.take().map_or(Ok(()), Capture::finish)?;
         self.trace.take().map_or(Ok(()), TraceFile::finish)
     }
 }
@@ -228,10 +246,17 @@ impl Observer for Watcher<'_> {
             Kind::Log { level, who, text } => {
                 self.logs.message(device, &self.names[device], event.at, *level, who, text)
             }
+            Kind::Report(report) if self.args.softbus => return self.show_report(device, event.at, report),
             _ => None,
         };
         if let Some(message) = message {
             self.say(|| console::note(&message));
+        }
+    }
+
+    fn carried(&mut self, link: usize, frame: &Carried<'_>) {
+        if let Some(capture) = &mut self.capture {
+            capture.carried(link, frame);
         }
     }
 

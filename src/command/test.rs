@@ -2,7 +2,6 @@
 
 mod artifacts;
 mod junit;
-mod pcapng;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};

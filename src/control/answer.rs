@@ -32,7 +32,10 @@ pub fn describe(fleet: &mut Fleet, path: &Path, seed: u64, consoles: &[Option<u1
         let console = consoles.get(index).copied().flatten();
         DeviceInfo {
             name: name.clone(),
-            board: entry.map(|entry| entry.board.clone()).unwrap_or_default(),
+            board: entry.map_or_else(String::new, |entry| match &entry.scripted {
+                Some(_) => "scripted".to_owned(),
+                None => entry.board.clone(),
+            }),
             core,
             console: console.and_then(|port| Some(ports.get(usize::from(port))?.name.clone())),
             ports,

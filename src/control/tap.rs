@@ -9,7 +9,6 @@ use consort_core::component::PortKind;
 use consort_core::control::{Arrival, FleetInfo, Frame, Message, Topic};
 use consort_core::device::{Port, Sent};
 use consort_core::fleet::{Carried, Observer};
-use consort_core::link::Fate;
 use consort_core::trace::{Event, Kind};
 
 use super::outbox::line_of;
@@ -65,7 +64,7 @@ impl Observer for Tap<'_> {
     fn event(&mut self, device: usize, event: &Event) {
         self.inner.event(device, event);
         let topic = match event.kind {
-            Kind::Log { .. } | Kind::Exit { .. } => Topic::Logs,
+            Kind::Log { .. } | Kind::Report(_) | Kind::Exit { .. } => Topic::Logs,
             Kind::Core(_) | Kind::Stimulus { .. } => Topic::Events,
             // UART bytes and frames are notices of their own.
             Kind::Sent { .. } | Kind::Received { .. } => return,
@@ -84,7 +83,7 @@ impl Observer for Tap<'_> {
             let end = |index: usize| link.joins.get(index).map(|end| end.device.clone());
             let mut deliveries: Vec<_> = frame.deliveries.iter().map(Some).collect();
             let to = frame.fates.iter().map(|(to, fate)| {
-                let mut own = deliveries.iter_mut().filter(|_| *fate == Fate::Delivered);
+                let mut own = deliveries.iter_mut().filter(|_| fate.arrives());
                 let arrival = own.find(|delivery| delivery.is_some_and(|own| Some(own.to) == *to));
                 let at = arrival.and_then(Option::take).map(|delivery| delivery.at);
                 Arrival { device: to.and_then(end), at, fate: fate.clone() }

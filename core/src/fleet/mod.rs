@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::component::SetError;
 use crate::device::{Action, Device, Halt, Input, Port, Ran, Sent, Stats, What};
-use crate::link::{Delivery, Fate, Link, Rule};
+use crate::link::{Delivery, Fate, Link, Released, Rule};
 use crate::state::{self, StateError};
 use crate::time::Time;
 use crate::trace::{Digest, Event};
@@ -140,10 +140,12 @@ pub struct Carried<'a> {
     pub from: usize,
     /// Its bytes.
     pub data: &'a Arc<[u8]>,
-    /// What became of it.
+    /// What became of it; the fates that arrive have the deliveries' order.
     pub fates: &'a [(Option<usize>, Fate)],
     /// Where and when it arrives.
     pub deliveries: &'a [Delivery],
+    /// The link's rules, which fates name by their index.
+    pub rules: &'a [Rule],
 }
 
 /// How [`Fleet::run_until`] ended.
@@ -390,7 +392,8 @@ impl Fleet {
             let window_end = match self.unfinished {
                 Some(window_end) => window_end,
                 None => {
-                    let first = self.next.iter().copied().min().unwrap_or(Time::MAX);
+                    let held = self.links.iter().map(|slot| slot.link.due());
+                    let first = self.next.iter().copied().chain(held).min().unwrap_or(Time::MAX);
                     if first >= end {
                         self.now = self.now.max(end);
                         return Stop::Reached;
@@ -450,38 +453,72 @@ impl Fleet {
         for (device, event) in self.events.drain(..) {
             observer.event(device, &event);
         }
-        if self.outgoing.is_empty() {
-            return;
-        }
-        let slots = pool.map_or(self.slots.as_slice(), Pool::slots);
         // Stable: a device's own frames of one instant stay in the order it sent them.
         self.outgoing.sort_by_key(|outgoing| (outgoing.sent.at, outgoing.device));
-        let (mut deliveries, mut fates) = (Vec::new(), Vec::new());
-        for Outgoing { device, sent } in self.outgoing.drain(..) {
+        for Outgoing { device, sent } in std::mem::take(&mut self.outgoing) {
             let port = usize::from(sent.port);
             observer.sent(device, &self.ports[device][port], &sent);
-            let Some((link_index, from)) = self.routes[device][port] else { continue };
-            let slot = &mut self.links[link_index];
-            slot.link.transmit(from, sent.at, &sent.data, &mut deliveries, &mut fates);
-            slot.frames += 1;
-            let carried =
-                Carried { at: sent.at, from, data: &sent.data, fates: &fates, deliveries: &deliveries };
-            observer.carried(link_index, &carried);
-            let seq = self.sequence[device];
-            self.sequence[device] += 1;
-            for delivery in deliveries.drain(..) {
-                let to = slot.endpoints[delivery.to];
-                let input = Input {
-                    at: delivery.at,
-                    source: 1 + device as u32,
-                    seq,
-                    what: What::Frame { port: to.port, data: delivery.data },
-                };
-                let mut receiver = lock(&slots[to.device]);
-                receiver.give(input);
-                self.next[to.device] = receiver.next_event();
+            let Some((link, from)) = self.routes[device][port] else { continue };
+            for earlier in 0..self.links.len() {
+                self.release(earlier, sent.at, observer, pool);
             }
+            let (mut deliveries, mut fates) = (Vec::new(), Vec::new());
+            self.links[link].link.transmit(from, sent.at, &sent.data, &mut deliveries, &mut fates);
+            self.links[link].frames += 1;
+            let carried = Carried {
+                at: sent.at,
+                from,
+                data: &sent.data,
+                fates: &fates,
+                deliveries: &deliveries,
+                rules: self.links[link].link.rules(),
+            };
+            observer.carried(link, &carried);
+            self.deliver(link, from, deliveries, pool);
+        }
+        for link in 0..self.links.len() {
+            self.release(link, self.now, observer, pool);
+        }
+    }
+
+    /// Carries what a link held back until some time before `before`.
+    fn release(&mut self, link: usize, before: Time, observer: &mut dyn Observer, pool: Option<&Pool<'_>>) {
+        let (mut deliveries, mut fates) = (Vec::new(), Vec::new());
+        while let Some(released) = self.links[link].link.release(before, &mut deliveries, &mut fates) {
+            let Released { at, from, data } = &released;
+            let carried = Carried {
+                at: *at,
+                from: *from,
+                data,
+                fates: &fates,
+                deliveries: &deliveries,
+                rules: self.links[link].link.rules(),
+            };
+            observer.carried(link, &carried);
+            self.deliver(link, released.from, std::mem::take(&mut deliveries), pool);
             fates.clear();
+        }
+    }
+
+    /// Hands a link's deliveries of a frame to their receivers.
+    fn deliver(&mut self, link: usize, from: usize, deliveries: Vec<Delivery>, pool: Option<&Pool<'_>>) {
+        let slots = pool.map_or(self.slots.as_slice(), Pool::slots);
+        let endpoints = &self.links[link].endpoints;
+        let sender = endpoints[from].device;
+        for delivery in deliveries {
+            let to = endpoints[delivery.to];
+            // Each has its own number: several of one frame may reach a receiver at one instant.
+            let seq = self.sequence[sender];
+            self.sequence[sender] += 1;
+            let input = Input {
+                at: delivery.at,
+                source: 1 + sender as u32,
+                seq,
+                what: What::Frame { port: to.port, data: delivery.data },
+            };
+            let mut receiver = lock(&slots[to.device]);
+            receiver.give(input);
+            self.next[to.device] = receiver.next_event();
         }
     }
 
@@ -505,7 +542,7 @@ impl Fleet {
         if device.next_event() >= end {
             return None;
         }
-        let ran = device.debug()?.step(end);
+        let ran = device.step(end)?;
         self.next[index] = device.next_event();
         let (mut sent, mut happened) = (Vec::new(), Vec::new());
         device.take_sent(&mut sent);

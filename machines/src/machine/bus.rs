@@ -6,7 +6,7 @@ use consort_core::component::{Component, Cx, Effect, Host, NodeId, Part, Periphe
 use consort_core::device::Sent;
 use consort_core::rng::Rng;
 use consort_core::state::StateError;
-use consort_core::trace::{CoreEvent, Level, Recorder};
+use consort_core::trace::{CoreEvent, Level, Recorder, Report};
 use consort_core::{Addr, BusError, Clock, Cycles, Time, Width};
 use serde::{Deserialize, Serialize};
 
@@ -299,6 +299,11 @@ impl MachineBus {
             Effect::Log { level, text } => {
                 let Self { recorder, nodes, .. } = self;
                 recorder.log(now, level, &nodes[index].name, text);
+            }
+            Effect::Report { what, details } => {
+                let Self { recorder, nodes, .. } = self;
+                let who = nodes[index].name.clone();
+                recorder.report(now, Report { who, what: what.to_owned(), details });
             }
             Effect::Event { offset } => {
                 let Some(block) = self.blocks.get(index) else { return };

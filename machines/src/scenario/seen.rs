@@ -7,7 +7,6 @@ use consort_core::Time;
 use consort_core::component::PortKind;
 use consort_core::device::{Port, Sent};
 use consort_core::fleet::Carried;
-use consort_core::link::Fate;
 use consort_core::trace::{Event, Kind};
 
 /// A stream of happenings in which a branch of a scenario remembers how far it has looked.
@@ -86,6 +85,10 @@ impl Seen {
             Kind::Log { who, text, .. } => {
                 self.logs.entry(device).or_default().push((event.at, format!("{who}: {text}")));
             }
+            Kind::Report(report) => {
+                let line = format!("{}: {report}", report.who);
+                self.logs.entry(device).or_default().push((event.at, line));
+            }
             Kind::Exit { code } => self.exits.entry(device).or_default().push((event.at, *code)),
             _ => {}
         }
@@ -93,7 +96,7 @@ impl Seen {
 
     pub fn carried(&mut self, link: usize, frame: &Carried<'_>) {
         if self.keep_frames {
-            let to = frame.fates.iter().filter_map(|(to, fate)| Some(((*to)?, *fate == Fate::Delivered)));
+            let to = frame.fates.iter().filter_map(|(to, fate)| Some(((*to)?, fate.arrives())));
             let (at, from, data, to) = (frame.at, frame.from, frame.data.clone(), to.collect());
             self.frames.entry(link).or_default().push(Frame { at, from, data, to });
         }

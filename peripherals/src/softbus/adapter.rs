@@ -2,14 +2,14 @@
 //! and one interrupt. `docs/softbus.md` is its manual.
 
 use consort_core::Time;
-use consort_core::component::{Component, Cx, Field, Model, PortKind, Register};
+use consort_core::component::{Channel, Component, Cx, Field, Model, PortKind, Register, SetError, Value};
 use consort_core::rng::Rng;
-use consort_core::trace::Level;
 use serde::{Deserialize, Serialize};
 
 use super::config::NodeConfig;
 use super::error::ApiError;
 use super::node::{Event, Frequency, How, Node, Service, SessionId};
+use super::report::report;
 use crate::block::{Lines, Told, Words, word_registers};
 
 const ID: u32 = 0x00;
@@ -126,8 +126,10 @@ struct Record {
 }
 
 impl Record {
+    /// Strings end with a NUL; one that a peer put into a string of its own must not look like the end.
     fn new(kind: u32, id: u32, result: i32, texts: &[&str]) -> Self {
-        Self { kind, id, result, text: texts.join("\0").into_bytes(), ..Self::default() }
+        let strings = texts.iter().map(|text| text.replace('\0', " ") + "\0");
+        Self { kind, id, result, text: strings.collect::<String>().into_bytes(), ..Self::default() }
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -355,7 +357,7 @@ impl Adapter {
     }
 
     /// What an event is in the ring; `None` for those that only the trace is told.
-    fn record(event: Event, cx: &mut Cx<'_>) -> Option<Record> {
+    fn record(event: Event) -> Option<Record> {
         Some(match event {
             Event::Published { id } => Record::new(1, id, 0, &[]),
             Event::Discovering { id } => Record::new(2, id, 0, &[]),
@@ -373,17 +375,13 @@ impl Adapter {
                 record.extra = incoming.into();
                 record
             }
-            Event::SessionClosed { id } => Record::new(8, id.0, 0, &[]),
+            Event::SessionClosed { id, .. } => Record::new(8, id.0, 0, &[]),
             Event::Bytes { id, data } => Record { data, ..Record::new(9, id.0, 0, &[]) },
             Event::Message { id, data } => Record { data, ..Record::new(10, id.0, 0, &[]) },
             Event::MessageSent { id, seq, result } => {
                 Record { extra: seq as u32, ..Record::new(11, id.0, code(&result), &[]) }
             }
-            Event::Malformed { from, what } => {
-                let from = from.map_or_else(|| "the wire".to_owned(), |from| from.to_string());
-                cx.log(Level::Info, format!("malformed, from {from}: {what}"));
-                return None;
-            }
+            Event::Malformed { .. } => return None,
         })
     }
 
@@ -408,8 +406,11 @@ impl Adapter {
             let bytes = match self.waiting.take() {
                 Some(bytes) => bytes,
                 None => {
-                    let Some(event) = self.node.as_mut().and_then(Node::take_event) else { return };
-                    let Some(record) = Self::record(event, cx) else { continue };
+                    let Some(node) = &mut self.node else { return };
+                    let Some(event) = node.take_event() else { return };
+                    let (what, details) = report(node, &event);
+                    cx.report(what, details);
+                    let Some(record) = Self::record(event) else { continue };
                     record.encode()
                 }
             };
@@ -524,6 +525,29 @@ impl Component for Adapter {
 
     fn port(&self) -> Option<PortKind> {
         Some(PortKind::Ethernet)
+    }
+
+    fn channels(&self) -> Vec<Channel> {
+        vec![Channel::text("ip", "another IPv4 address, as when a lease ends")]
+    }
+
+    fn get(&self, _: &str) -> Option<Value> {
+        let ip = self.node.as_ref().map_or(self.config.ip, Node::ip);
+        Some(Value::Text(ip.to_string()))
+    }
+
+    fn set(&mut self, channel: &str, value: &Value, cx: &mut Cx<'_>) -> Result<(), SetError> {
+        let ip = match value {
+            Value::Text(text) => text.parse().ok(),
+            _ => None,
+        };
+        let expected = "an IPv4 address such as 10.0.0.9".to_owned();
+        let ip = ip.ok_or_else(|| SetError::BadValue { channel: channel.to_owned(), expected })?;
+        if let Some(node) = &mut self.node {
+            node.set_ip(cx.now(), ip);
+        }
+        self.finish(cx);
+        Ok(())
     }
 
     fn reset(&mut self, _: &mut Cx<'_>) {
@@ -686,7 +710,7 @@ mod tests {
         let seen = events(&mut phone);
         assert!(!phone.line("irq"));
         assert_eq!(seen[0].0, 2);
-        assert_eq!((seen[1].0, seen[1].3.as_str()), (3, "U2\x00node-2\x0010.0.0.2"));
+        assert_eq!((seen[1].0, seen[1].3.as_str()), (3, "U2\x00node-2\x0010.0.0.2\x00"));
 
         assert_eq!(command(&mut phone, Command::JOIN, [0; 3], b"U2"), 0);
         run(&mut phone, &mut watch, Time::from_ms(100));
@@ -697,7 +721,7 @@ mod tests {
         assert_eq!(id, 1);
         run(&mut phone, &mut watch, Time::from_ms(100));
         assert_eq!(events(&mut phone)[0].0, 7);
-        assert_eq!(events(&mut watch)[0].3, "watch\0U1");
+        assert_eq!(events(&mut watch)[0].3, "watch\0U1\0");
 
         for _ in 0..50 {
             assert_eq!(command(&mut phone, Command::SEND_BYTES, [1, 0, 0], b"thirteen long"), 0);

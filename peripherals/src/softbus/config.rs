@@ -272,11 +272,12 @@ fn yes() -> bool {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Trusted {
-    /// The peer's UDID.
+    /// The peer's UDID; `*` for every device that has no entry of its own.
     pub udid: String,
     /// The key of the authenticated connection.
     pub key: Key,
-    /// Whether the peer answers the trust exchange (module 3); a stub that only takes the key may not.
+    /// Whether the peer is expected to answer the trust exchange (module 3). A stub of HiChain that only takes the
+    /// key does not: the node goes on after 100 ms instead of 3 s.
     #[serde(default = "yes")]
     pub answers: bool,
 }
@@ -293,16 +294,12 @@ fn default_ip() -> Ipv4Addr {
     Ipv4Addr::new(192, 168, 0, 2)
 }
 
-fn default_name() -> String {
-    "softbus".to_owned()
-}
-
 /// What a node is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct NodeConfig {
-    /// Its name for people.
-    #[serde(default = "default_name")]
+    /// Its name for people; a scripted node's is the device's when empty, an adapter's is made of the MAC address.
+    #[serde(default)]
     pub name: String,
     /// Which stack it behaves like.
     #[serde(default)]
@@ -337,7 +334,7 @@ pub struct NodeConfig {
 impl Default for NodeConfig {
     fn default() -> Self {
         Self {
-            name: default_name(),
+            name: String::new(),
             role: Role::default(),
             device_type: DeviceType::default(),
             udid: String::new(),
@@ -359,6 +356,21 @@ impl NodeConfig {
         }
         let mac: String = self.mac.0.iter().map(|byte| format!("{byte:02X}")).collect();
         format!("{mac:0>64}")
+    }
+
+    /// The trust in a device.
+    pub fn trusted(&self, udid: &str) -> Option<&Trusted> {
+        let entry = |name: &str| self.trust.iter().find(|trusted| trusted.udid == name);
+        entry(udid).or_else(|| entry("*"))
+    }
+
+    /// Its name, given or made.
+    pub fn name(&self) -> String {
+        if !self.name.is_empty() {
+            return self.name.clone();
+        }
+        let [.., high, low] = self.mac.0;
+        format!("node-{}", u16::from_be_bytes([high, low]))
     }
 
     pub(super) fn cut(&self) -> Cut {

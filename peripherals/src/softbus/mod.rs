@@ -15,6 +15,7 @@ mod error;
 pub mod net;
 pub mod node;
 mod phone;
+mod report;
 
 pub use adapter::Adapter;
 pub use config::{Capability, DeviceType, Key, Mac, NodeConfig, Role, Trusted};

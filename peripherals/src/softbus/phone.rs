@@ -1,30 +1,31 @@
 //! A scripted node: a member of the fleet without firmware that behaves, or misbehaves, as its data says.
 //!
 //! It publishes and seeks, joins every trusted device it finds, opens the sessions of its plan with each, and
-//! says its lines when a session is open. What happens is told in the trace's log. Its state is saved whole:
+//! says its lines when a session is open. What happens is told in the trace's reports. Its state is saved whole:
 //! no host resource and no library's hidden state is behind it.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use consort_core::Time;
-use consort_core::component::{PortKind, SetError, Value};
+use consort_core::component::{Channel, PortKind, SetError, Value};
 use consort_core::device::{Action, Activity, Debug, Device, Input, Port, Ran, Sent, Stats, What};
+use consort_core::panel::PartState;
 use consort_core::rng::Rng;
 use consort_core::state::{self, StateError};
-use consort_core::trace::{self, Chain, Digest, Level, Recorder};
+use consort_core::trace::{self, Chain, Digest, Level, Recorder, Report};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::config::{Capability, NodeConfig};
 use super::node::{Event, Frequency, How, Misbehaviour, Node, Service, SessionId};
+use super::report::report;
 
 const PORT: u16 = 0;
 /// The name of the only component, for stimuli.
 const COMPONENT: &str = "phone";
 const WHO: &str = "softbus";
-/// The most of a payload that the log shows.
-const SHOWN: usize = 64;
 
 fn yes() -> bool {
     true
@@ -193,20 +194,13 @@ pub struct ScriptedPhone {
     sent: Vec<Sent>,
 }
 
-fn show(data: &[u8]) -> String {
-    let shown = String::from_utf8_lossy(&data[..data.len().min(SHOWN)]);
-    let more = if data.len() > SHOWN { "..." } else { "" };
-    format!("{} bytes: {shown:?}{more}", data.len())
-}
-
-fn outcome<E: std::fmt::Display>(result: &Result<(), E>) -> String {
-    result.as_ref().map_or_else(|error| format!("failed: {error}"), |()| "done".to_owned())
-}
-
 impl ScriptedPhone {
     /// A node called `name` in a fleet with `seed`.
-    pub fn new(name: &str, seed: u64, config: PhoneConfig) -> Result<Self, PhoneError> {
+    pub fn new(name: &str, seed: u64, mut config: PhoneConfig) -> Result<Self, PhoneError> {
         config.check()?;
+        if config.node.name.is_empty() {
+            config.node.name = name.to_owned();
+        }
         let mut rng = Rng::new(seed, name);
         let node = Node::new(config.node.clone(), Rng::new(rng.next_u64(), name));
         let live = Live {
@@ -269,8 +263,9 @@ impl ScriptedPhone {
         if !self.config.publish.is_empty() {
             let capability = Capability::bits(&self.config.publish);
             let service = Service { id: 1, capability, ..Service::default() };
-            let result = self.live.node.publish(now, service);
-            self.log(Level::Info, format!("publish {capability:#x}: {}", outcome(&result)));
+            if let Err(error) = self.live.node.publish(now, service) {
+                self.log(Level::Info, format!("publish {capability:#x}: {error}"));
+            }
         }
     }
 
@@ -300,7 +295,7 @@ impl ScriptedPhone {
     fn mend(&mut self) {
         let now = self.live.now;
         if self.config.join {
-            let trusted = |udid: &String| self.config.node.trust.iter().any(|trusted| trusted.udid == *udid);
+            let trusted = |udid: &String| self.config.node.trusted(udid).is_some();
             let online: Vec<String> = self.live.node.online().map(str::to_owned).collect();
             let missing: Vec<String> = self
                 .live
@@ -389,57 +384,24 @@ impl ScriptedPhone {
     fn react(&mut self) {
         while let Some(event) = self.live.node.take_event() {
             let now = self.live.now;
-            let text = match event {
-                Event::Published { id } => format!("service {id} is published"),
-                Event::Discovering { id } => format!("search {id} begins"),
-                Event::Found(found) => {
-                    let kind = super::node::type_name(found.device_type);
-                    let text = format!("found {} ({kind}, {}, udid {})", found.name, found.ip, found.udid);
-                    self.log(Level::Info, text);
-                    self.mend();
-                    continue;
+            let (what, details) = report(&self.live.node, &event);
+            self.live.recorder.report(now, Report { who: WHO.to_owned(), what: what.to_owned(), details });
+            match event {
+                Event::Found(_) | Event::Online { .. } => self.mend(),
+                Event::SessionOpened { id, name, udid, incoming, result: Ok(()) } => {
+                    self.opened(id, name, udid, incoming);
                 }
-                Event::Joined { udid, result } => format!("join {udid}: {}", outcome(&result)),
-                Event::Online { udid, name, ip } => {
-                    self.log(Level::Info, format!("online {name} ({ip}, udid {udid})"));
-                    self.mend();
-                    continue;
-                }
-                Event::Offline { udid } => format!("offline {udid}"),
-                Event::SessionOpened { id, name, udid, incoming, result } => {
-                    let text = format!("session {} {name} with {udid}: {}", id.0, outcome(&result));
-                    match result {
-                        Ok(()) => self.opened(id, name, udid, incoming),
-                        Err(_) => _ = self.live.sessions.remove(&id),
-                    }
-                    text
-                }
-                Event::SessionClosed { id } => {
+                Event::SessionOpened { id, .. } | Event::SessionClosed { id, .. } => {
                     self.live.sessions.remove(&id);
-                    format!("session {} closed", id.0)
                 }
-                Event::Bytes { id, data } => {
-                    if self.config.echo {
-                        let _ = self.live.node.send_bytes(now, id, &data);
-                    }
-                    format!("session {} bytes, {}", id.0, show(&data))
+                Event::Bytes { id, data } if self.config.echo => {
+                    let _ = self.live.node.send_bytes(now, id, &data);
                 }
-                Event::Message { id, data } => {
-                    if self.config.echo {
-                        let _ = self.live.node.send_message(now, id, &data);
-                    }
-                    format!("session {} message, {}", id.0, show(&data))
+                Event::Message { id, data } if self.config.echo => {
+                    let _ = self.live.node.send_message(now, id, &data);
                 }
-                Event::MessageSent { id, seq, result } => {
-                    format!("session {} message {seq} sent: {}", id.0, outcome(&result))
-                }
-                Event::Malformed { from, what } => {
-                    let from = from.map_or_else(|| "the wire".to_owned(), |from| from.to_string());
-                    self.log(Level::GuestError, format!("malformed, from {from}: {what}"));
-                    continue;
-                }
-            };
-            self.log(Level::Info, text);
+                _ => {}
+            }
         }
     }
 
@@ -487,6 +449,9 @@ impl ScriptedPhone {
     fn command(&mut self, channel: &str, value: &Value) {
         let now = self.live.now;
         let Value::Text(text) = value else { return };
+        if let ("ip", Ok(ip)) = (channel, text.parse()) {
+            return self.live.node.set_ip(now, ip);
+        }
         let open: Vec<SessionId> =
             self.live.sessions.iter().filter(|(_, session)| session.open).map(|(id, _)| *id).collect();
         for id in open {
@@ -521,6 +486,16 @@ impl ScriptedPhone {
         }
         self.say_lines();
     }
+}
+
+/// What stimuli can set.
+fn channels() -> [Channel; 4] {
+    [
+        Channel::text("bytes", "sent to every open session"),
+        Channel::text("message", "sent to every open session as a message"),
+        Channel::text("misbehave", "done wrong in every open session"),
+        Channel::text("ip", "another IPv4 address, as when a lease ends"),
+    ]
 }
 
 fn misbehaviour(text: &str) -> Option<Misbehaviour> {
@@ -572,18 +547,19 @@ impl Device for ScriptedPhone {
         match action {
             Action::Send { port, .. } => Err(SetError::NoChannel(port.clone())),
             Action::Set { component, channel, value } => {
-                let name = format!("{component}.{channel}");
-                let expected = match (channel.as_str(), value) {
-                    _ if component != COMPONENT => return Err(SetError::NoChannel(name)),
-                    ("bytes" | "message", Value::Text(_)) => return Ok(()),
-                    ("misbehave", Value::Text(text)) if misbehaviour(text).is_some() => return Ok(()),
-                    ("bytes" | "message", _) => "text",
-                    ("misbehave", _) => {
+                let name = || format!("{component}.{channel}");
+                let channels = channels();
+                let known = channels.iter().find(|known| component == COMPONENT && known.name == channel);
+                known.ok_or_else(|| SetError::NoChannel(name()))?.check(value)?;
+                let Value::Text(text) = value else { return Ok(()) };
+                let expected = match channel.as_str() {
+                    "misbehave" if misbehaviour(text).is_none() => {
                         "bad-magic, replay, bad-tag, huge-length, half-frame, garbage or reset"
                     }
-                    _ => return Err(SetError::NoChannel(name)),
+                    "ip" if text.parse::<Ipv4Addr>().is_err() => "an IPv4 address such as 10.0.0.9",
+                    _ => return Ok(()),
                 };
-                Err(SetError::BadValue { channel: name, expected: expected.to_owned() })
+                Err(SetError::BadValue { channel: name(), expected: expected.to_owned() })
             }
             Action::Reset | Action::PowerOff | Action::PowerOn => Ok(()),
         }
@@ -628,6 +604,13 @@ impl Device for ScriptedPhone {
 
     fn activity(&self) -> Activity {
         if self.live.on { Activity::Asleep } else { Activity::Off }
+    }
+
+    fn parts(&self) -> Vec<PartState> {
+        let present =
+            |channel: &Channel| (channel.name == "ip").then(|| Value::Text(self.live.node.ip().to_string()));
+        let channels = channels().map(|channel| (channel.clone(), present(&channel))).to_vec();
+        vec![PartState { name: COMPONENT.to_owned(), channels, shows: None }]
     }
 
     fn debug(&mut self) -> Option<&mut dyn Debug> {

@@ -1,6 +1,5 @@
 //! What a failed scenario leaves behind: the failure file, the trace, frames, UART logs, the message.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use consort_core::device::{Port, Sent};
@@ -8,7 +7,7 @@ use consort_core::fleet::{Carried, Observer};
 use consort_core::trace::Event;
 use consort_machines::scenario::{FailureFile, RunOptions, Scenario, Verdict};
 
-use super::pcapng::Pcapng;
+use crate::capture::Capture;
 use crate::failure::Failure;
 use crate::trace_file::TraceFile;
 
@@ -43,7 +42,7 @@ pub fn write(folder: &Path, scenario: &Scenario, verdict: &Verdict) -> Result<()
     let mut recorder = Recorder::new(folder, scenario, verdict.seed)?;
     let options = RunOptions { every_event: true, ..RunOptions::default() };
     let again = scenario.run(verdict.seed, &options, &mut recorder)?;
-    recorder.finish(folder)?;
+    recorder.finish()?;
     if again.digest != verdict.digest {
         message.push_str(&format!(
             "\nThe second run, for the trace, differs: digest {} at {} s, not {} at {} s. This is a bug in Consort.",
@@ -55,9 +54,8 @@ pub fn write(folder: &Path, scenario: &Scenario, verdict: &Verdict) -> Result<()
 
 struct Recorder {
     names: Vec<String>,
-    links: Vec<String>,
     trace: TraceFile,
-    frames: BTreeMap<usize, Pcapng>,
+    capture: Capture,
 }
 
 impl Recorder {
@@ -65,20 +63,14 @@ impl Recorder {
         let fleet = scenario.fleet(seed)?.fleet;
         Ok(Self {
             names: fleet.names().to_vec(),
-            links: fleet.links().map(|(name, _)| name.to_owned()).collect(),
             trace: TraceFile::create(&folder.join("trace.jsonl"))?,
-            frames: BTreeMap::new(),
+            capture: Capture::create(folder, &fleet)?,
         })
     }
 
-    fn finish(self, folder: &Path) -> Result<(), Failure> {
+    fn finish(self) -> Result<(), Failure> {
         self.trace.finish()?;
-        for (link, frames) in self.frames {
-            let path = folder.join(format!("{}.pcapng", self.links[link]));
-            std::fs::write(&path, frames.bytes())
-                .map_err(|error| Failure::bad(format!("{}: {error}", path.display())))?;
-        }
-        Ok(())
+        self.capture.finish()
     }
 }
 
@@ -90,7 +82,7 @@ impl Observer for Recorder {
     }
 
     fn carried(&mut self, link: usize, frame: &Carried<'_>) {
-        self.frames.entry(link).or_insert_with(|| Pcapng::new(&self.links[link])).add(frame.at, frame.data);
+        self.capture.carried(link, frame);
     }
 }
 

@@ -144,8 +144,7 @@ impl Trust {
         json!({ "message": number, "payload": { "trust": "pre-provisioned" } }).to_string().into_bytes()
     }
 
-    /// Reads a packet's body. A peer with a stub of HiChain may say anything: only an explicit refusal
-    /// refuses, as a wrong key shows itself in the first encrypted packet.
+    /// Reads a packet's body: any message of HiChain that does not refuse agrees.
     pub fn decode(body: &[u8]) -> Result<Self, CodecError> {
         let message = number::<i64>(&parse_json(body)?, "message")?;
         match message {

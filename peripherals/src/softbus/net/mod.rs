@@ -122,6 +122,18 @@ impl Net {
         &self.station
     }
 
+    /// Goes on with another address and tells the neighbours (RFC 5227, section 3). What was connected from the
+    /// old one is forgotten without a word.
+    pub fn move_to(&mut self, ip: Ipv4Addr) {
+        self.station.ip = ip;
+        self.neighbours.clear();
+        self.waiting.clear();
+        self.connections.clear();
+        self.accepted.clear();
+        self.datagrams.clear();
+        self.send_arp(ArpOperation::Request, EthernetAddress([0; 6]), ip);
+    }
+
     /// Takes datagrams to a UDP port.
     pub fn bind(&mut self, port: u16) {
         self.udp_ports.insert(port);

@@ -302,7 +302,8 @@ impl Node {
         self.discovery.seq_no = self.discovery.seq_no.wrapping_add(1);
         let to = self.net.station().broadcast();
         let mut announcement = self.announcement(mode, seeking);
-        announcement.coap_uri = Some(format!("coap://{}/{}", self.config.ip, Path::DeviceDiscover.name()));
+        announcement.coap_uri =
+            Some(format!("coap://{}/{}", self.net.station().ip, Path::DeviceDiscover.name()));
         let message = Message {
             path: Path::DeviceDiscover,
             id: self.discovery.next_id(),

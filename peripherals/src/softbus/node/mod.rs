@@ -16,7 +16,7 @@ use consort_core::rng::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::codec::discovery as wire;
-use super::config::{DeviceType, NodeConfig, Trusted};
+use super::config::{DeviceType, NodeConfig};
 use super::error::ApiError;
 use super::net::{Handle, Net, Station};
 
@@ -80,6 +80,8 @@ pub enum Event {
     SessionClosed {
         /// The session.
         id: SessionId,
+        /// The own session server's name.
+        name: String,
     },
     /// Bytes came.
     Bytes {
@@ -169,9 +171,23 @@ impl Node {
         &self.udid
     }
 
+    /// Its present address.
+    pub fn ip(&self) -> Ipv4Addr {
+        self.net.station().ip
+    }
+
     /// What it was made of.
     pub fn config(&self) -> &NodeConfig {
         &self.config
+    }
+
+    /// Gets another IPv4 address: everyone is offline until joined anew.
+    pub fn set_ip(&mut self, now: Time, ip: Ipv4Addr) {
+        self.net.move_to(ip);
+        for handle in self.links.keys().copied().collect::<Vec<_>>() {
+            self.drop_link(now, handle, ApiError::NetworkNotFound);
+        }
+        self.settle(now);
     }
 
     /// Takes a frame from the wire.
@@ -248,10 +264,6 @@ impl Node {
         self.net.sweep();
     }
 
-    fn trusted(&self, udid: &str) -> Option<&Trusted> {
-        self.config.trust.iter().find(|trusted| trusted.udid == udid)
-    }
-
     /// Sending files is not part of this stack.
     pub fn send_file(&mut self, id: SessionId) -> Result<(), ApiError> {
         let _ = id;
@@ -269,12 +281,12 @@ impl Node {
         let standard = self.config.role.style() == wire::Style::Standard;
         wire::Announcement {
             udid: self.udid.clone(),
-            name: self.config.name.clone(),
+            name: self.config.name(),
             device_type: self.config.device_type.0,
             mode,
             device_hash: self.discovery.hash().to_string(),
             auth_port: Some(self.auth_port),
-            ip: Some(self.config.ip),
+            ip: Some(self.net.station().ip),
             capability: vec![bits],
             business_type: standard.then_some(0),
             seq_no: standard.then_some(self.discovery.seq_no()),

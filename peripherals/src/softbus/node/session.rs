@@ -107,6 +107,11 @@ impl Sessions {
 }
 
 impl Node {
+    /// The own session server's name of a session that is not over.
+    pub fn session_name(&self, id: SessionId) -> Option<&str> {
+        self.sessions.open.get(&id).map(|session| session.name.as_str())
+    }
+
     /// Lets peers open sessions called `name`.
     pub fn create_session_server(&mut self, package: &str, name: &str) -> Result<(), ApiError> {
         let fits = |text: &str, most| !text.is_empty() && text.len() <= most;
@@ -551,7 +556,7 @@ impl Node {
             self.tell(Event::MessageSent { id, seq: *seq, result: Err(why) });
         }
         if session.stage == Stage::Open {
-            self.tell(Event::SessionClosed { id });
+            self.tell(Event::SessionClosed { id, name: session.name });
         } else {
             let (name, udid) = (session.name, session.udid);
             self.tell(Event::SessionOpened { id, name, udid, incoming: session.incoming, result: Err(why) });

@@ -1,0 +1,217 @@
+//! The soft bus in whole fleets: the demo's firmware and scripted nodes, faults, captures.
+
+#![expect(clippy::unwrap_used, clippy::print_stderr)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+/// Where the link's fault begins and ends in the demo: long enough that everyone takes the phone for gone.
+const CUT: &str = "\"after\": \"20s\", \"before\": \"60s\"";
+
+fn demo() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("demo/softbus.json")
+}
+
+fn scratch(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("softbus").join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// Runs a fleet and gives what it printed.
+fn run(fleet: &Path, args: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_consort"));
+    let output = command.arg("run").arg(fleet).args(args).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+fn digest(text: &str) -> &str {
+    text.rsplit("digest ").next().unwrap().trim()
+}
+
+/// How often a pattern with `*` for anything stands in a line.
+fn count(text: &str, pattern: &str) -> usize {
+    let pattern = pattern.split('*').map(regex::escape).collect::<Vec<_>>().join(".*");
+    let pattern = regex::Regex::new(&pattern).unwrap();
+    text.lines().filter(|line| pattern.is_match(line)).count()
+}
+
+#[test]
+fn the_demo_is_found_read_notified_cut_and_recovers() {
+    let story = run(&demo(), &["--for", "80s", "--threads", "1"]);
+    for device in ["watch-1", "sensor-1", "sensor-2"] {
+        assert_eq!(count(&story, &format!("phone: found {device} *")), 1, "{story}");
+        assert_eq!(count(&story, &format!("phone: {device} offline")), 1, "{story}");
+        assert_eq!(count(&story, &format!("phone: {device} online")), 2, "{story}");
+    }
+    for sensor in ["sensor-1", "sensor-2"] {
+        assert_eq!(count(&story, &format!("phone: session readings with {sensor}: done")), 2, "{story}");
+        assert!(count(&story, &format!("phone: ALARM {sensor} * bpm")) > 0, "{story}");
+    }
+    assert!(count(&story, "watch-1: ALARM of sensor-*, type ok") > 0, "{story}");
+    assert!(count(&story, "phone: watch-1 answers: ok") > 0, "{story}");
+    assert!(count(&story, "phone: 3 of 3 here, * readings") > 0, "{story}");
+    assert!(count(&story, "phone: 0 of 3 here, * readings") > 0, "{story}");
+    assert!(std::fs::read_to_string(demo()).unwrap().contains(CUT), "the test is about another demo");
+
+    // However it is run, it is the same run.
+    let again =
+        run(&demo(), &["--for", "80s", "--threads", "3", "--quantum", "137us", "--softbus", "--quiet"]);
+    assert_eq!(digest(&again), digest(&story));
+    let folder = scratch("demo");
+    let state = folder.join("half.consort");
+    let state = state.to_str().unwrap();
+    let saved = run(&demo(), &["--for", "80s", "--quiet", "--save", state, "--at", "33s"]);
+    assert_eq!(digest(&saved), digest(&story));
+    let pcap = folder.to_str().unwrap();
+    let restored = run(&demo(), &["--for", "80s", "--quiet", "--restore", state, "--pcap", pcap]);
+    assert_eq!(digest(&restored), digest(&story));
+}
+
+/// A phone and a watch without firmware, and faults of every kind.
+fn scripted(extra: Value) -> Value {
+    let key = "000102030405060708090a0b0c0d0e0f";
+    json!({
+        "seed": 3,
+        "devices": {
+            "phone": { "scripted": {
+                "node": { "udid": "PHONE", "device-type": "phone", "mac": "02:00:00:00:00:01", "ip": "10.0.0.1",
+                    "trust": [{ "udid": "WATCH", "key": key }] },
+                "seek": { "capabilities": ["ddmpCapability"] },
+                "sessions": [{ "name": "talk" }],
+                "lines": [{ "session": "talk", "message": "ring", "every": "500ms" },
+                    { "session": "talk", "bytes": "some words that make a longer frame", "every": "300ms" }]
+            } },
+            "watch": { "scripted": {
+                "node": { "udid": "WATCH", "device-type": "watch", "mac": "02:00:00:00:00:02", "ip": "10.0.0.2",
+                    "trust": [{ "udid": "PHONE", "key": key }] },
+                "publish": ["ddmpCapability"], "servers": ["talk"]
+            }, "drift": -500 }
+        },
+        "links": { "air": { "kind": "lan", "joins": ["phone", "watch"], "latency": "1ms", "faults": extra } }
+    })
+}
+
+fn write(name: &str, fleet: &Value) -> PathBuf {
+    let path = scratch(name).join("fleet.json");
+    std::fs::write(&path, fleet.to_string()).unwrap();
+    path
+}
+
+#[test]
+fn every_fault_is_survived_and_repeats() {
+    let faults = [
+        json!({ "loss": 100_000 }),
+        json!({ "burst-loss": { "begin": 30_000, "end": 300_000 } }),
+        json!({ "jitter": "20ms" }),
+        json!({ "bandwidth": 200_000 }),
+        json!({ "duplicate": 300_000 }),
+        json!({ "reorder": { "share": 200_000, "by": "5ms" } }),
+        json!({ "corrupt": 50_000 }),
+        json!({ "split": 7 }),
+        json!({ "coalesce": "30ms" }),
+    ];
+    for fault in faults {
+        let fleet = write("faults", &scripted(json!([{ "after": "1s", "fault": fault }])));
+        let story = run(&fleet, &["--for", "12s", "--softbus"]);
+        assert!(count(&story, "watch *message data=ring") >= 15, "{fault}:\n{story}");
+        assert!(count(&story, "watch *bytes data=*") >= 20, "{fault}:\n{story}");
+        let again = run(&fleet, &["--for", "12s", "--softbus", "--quantum", "200us", "--threads", "2"]);
+        assert_eq!(digest(&story), digest(&again), "{fault}");
+    }
+}
+
+#[test]
+fn impossible_faults_and_devices_are_named() {
+    let refused = |fleet: Value, word: &str| {
+        let path = write("refused", &fleet);
+        let output = Command::new(env!("CARGO_BIN_EXE_consort")).arg("check").arg(path).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && text.contains(word), "`{word}` is not in:\n{text}");
+    };
+    refused(scripted(json!([{ "fault": { "loss": 1_000_001 } }])), "a share is of a million");
+    refused(
+        scripted(json!([{ "fault": "cut", "between": [["phone"], ["toaster"]] }])),
+        "does not join `toaster`",
+    );
+    refused(
+        scripted(json!([{ "fault": "cut", "from": "phone", "between": [["phone"], ["watch"]] }])),
+        "between",
+    );
+    let mut both = scripted(json!([]));
+    both["devices"]["phone"]["board"] = json!("mps2-an386");
+    refused(both, "neither `board` nor `firmware`");
+    let mut neither = scripted(json!([]));
+    neither["devices"]["phone"] = json!({});
+    refused(neither, "a device needs `board` and `firmware`");
+    let mut line = scripted(json!([]));
+    line["devices"]["phone"]["scripted"]["lines"][0]["session"] = json!("nowhere");
+    refused(line, "there is no session `nowhere`");
+}
+
+/// What tshark says of a capture; `None` when it is not installed, which CI does not allow.
+fn tshark(capture: &Path, args: &[&str]) -> Option<String> {
+    let lua = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/consort-dsoftbus.lua");
+    let script = format!("lua_script:{}", lua.display());
+    let output = Command::new("tshark").args(["-X", &script, "-r"]).arg(capture).args(args).output();
+    match output {
+        Ok(output) => {
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(output.status.success() && !errors.contains("Lua"), "{text}\n{errors}");
+            Some(text)
+        }
+        Err(error) => {
+            assert!(std::env::var_os("CI").is_none(), "tshark is required in CI: {error}");
+            eprintln!("skipped: tshark is not installed ({error})");
+            None
+        }
+    }
+}
+
+#[test]
+fn tshark_reads_the_capture_with_faults_and_all_layers() {
+    let faults = json!([
+        { "after": "3s", "before": "4s", "fault": "cut" },
+        { "after": "5s", "before": "6s", "fault": { "split": 7 } }
+    ]);
+    let fleet = write("tshark", &scripted(faults));
+    let folder = fleet.parent().unwrap().join("pcap");
+    run(&fleet, &["--for", "8s", "--quiet", "--pcap", folder.to_str().unwrap()]);
+    let capture = folder.join("frames.pcapng");
+    let fields = |filter: &str, fields: &[&str]| {
+        let mut args = vec!["-Y", filter, "-T", "fields", "-E", "separator=|"];
+        for field in fields {
+            args.extend(["-e", field]);
+        }
+        tshark(&capture, &args)
+    };
+    let Some(found) = fields("dsoftbus.discovery.path", &["frame.interface_name", "dsoftbus.discovery.path"])
+    else {
+        return;
+    };
+    assert!(found.lines().count() >= 2 && found.lines().all(|line| line == "air|device_discover"), "{found}");
+    let modules = fields("dsoftbus.module", &["dsoftbus.module"]).unwrap();
+    for module in ["1", "3", "5", "6"] {
+        assert!(modules.lines().any(|line| line == module), "module {module}:\n{modules}");
+    }
+    let frames = fields("dsoftbus.flag", &["dsoftbus.flag"]).unwrap();
+    for flag in ["0", "1", "2"] {
+        assert!(frames.lines().any(|line| line.split(',').any(|one| one == flag)), "flag {flag}:\n{frames}");
+    }
+    let lost = fields("frame.comment contains \"LOST\"", &["frame.time_relative", "frame.comment"]).unwrap();
+    assert!(lost.contains("by rule 0, \"cut\""), "{lost}");
+    let pieces = fields("frame.comment contains \"as received\"", &["tcp.len"]).unwrap();
+    assert!(
+        pieces.lines().count() > 10 && pieces.lines().all(|line| line.parse::<u32>().unwrap() <= 7),
+        "{pieces}"
+    );
+    let bad =
+        fields("_ws.malformed or dsoftbus.malformed or ip.checksum.status == 0", &["frame.number"]).unwrap();
+    assert_eq!(bad, "");
+}
