@@ -119,7 +119,8 @@ impl Capture {
 /// What became of a frame, unless it simply arrived.
 fn comment(ends: &[String], frame: &Carried<'_>) -> String {
     let unusual = frame.fates.iter().filter(|(_, fate)| !matches!(fate, Fate::Delivered));
-    let words: Vec<String> = unusual.map(|(to, fate)| told(ends, *to, fate, frame.rules)).collect();
+    let mut words: Vec<String> = unusual.map(|(to, fate)| told(ends, *to, fate, frame.rules)).collect();
+    words.dedup();
     words.join("; ")
 }
 

@@ -73,6 +73,8 @@ const FRAME_OVERHEAD: u64 = 8 + 4 + 12;
 const MIN_FRAME: u64 = 60;
 /// What a switch port holds before it drops.
 const QUEUE_BYTES: u64 = 512 * 1024;
+/// Frames that are held back at one time; more pass as they come.
+const MOST_HELD: usize = 4096;
 /// What a switch remembers.
 const MAX_STATIONS: usize = 1024;
 
@@ -147,7 +149,7 @@ impl Lan {
                 return Some(rule);
             }
             before.due = at;
-        } else if !segment.is_plain_data() {
+        } else if !segment.is_plain_data() || self.held.len() >= MOST_HELD {
             return None;
         }
         if !segment.is_plain_data() {

@@ -131,6 +131,7 @@ fn checksum(start: u32, bytes: &[u8]) -> u16 {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     /// A frame with a TCP segment from port `port` to port 80.
     pub(in crate::link) fn frame(port: u16, seq: u32, flags: u8, payload: &[u8]) -> Arc<[u8]> {
@@ -185,6 +186,24 @@ pub(super) mod tests {
         assert!(!join(frame(9, 104, 0x10, b"d")));
         assert!(!join(frame(8, 103, 0x10, b"d")));
         assert!(!join(frame(9, 103, 0x10, &[0; 1458])));
+    }
+
+    proptest! {
+        #[test]
+        fn any_frame_is_cut_without_loss(mut bytes in prop::collection::vec(any::<u8>(), 0..200), most in 0usize..90) {
+            // Likely a segment, with any lengths.
+            for (at, byte) in [(12, 8), (13, 0), (14, 0x45), (16, 0), (20, 0), (21, 0), (23, TCP)] {
+                if let Some(place) = bytes.get_mut(at) {
+                    *place = byte;
+                }
+            }
+            if let Some(segment) = Segment::find(&bytes) {
+                let pieces = segment.split(&bytes, most);
+                let whole: Vec<u8> = pieces.iter().flat_map(|piece| payload(piece).1).collect();
+                prop_assert_eq!(&whole[..], &bytes[segment.payload.0..segment.payload.1]);
+                let _ = segment.join(&bytes, &segment, &bytes);
+            }
+        }
     }
 
     #[test]
