@@ -49,7 +49,7 @@ fn image(name: &str) -> PathBuf {
 
 fn machine(device: &str, image: &Path) -> Machine {
     let (board, document) = Board::builtin("mps2-an385").unwrap().unwrap();
-    let firmware = load_images(&[(image.to_owned(), None)]).unwrap();
+    let firmware = load_images(&[(image.to_owned(), None)], &board).unwrap();
     let options = Options { name: device.to_owned(), ..Options::default() };
     Machine::build(&board, &document, &firmware, options).unwrap()
 }

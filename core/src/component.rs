@@ -118,6 +118,36 @@ pub enum PortKind {
     Wire,
 }
 
+/// Why a machine is reset. Which state survives which reset is for each component to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ResetCause {
+    /// Power came.
+    PowerOn,
+    /// The reset pin.
+    Pin,
+    /// A watchdog.
+    Watchdog,
+    /// The program asked for it.
+    Software,
+    /// The processor locked up.
+    Lockup,
+    /// Something woke the chip out of a state without a running processor.
+    WakeUp,
+}
+
+impl std::fmt::Display for ResetCause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::PowerOn => "power on",
+            Self::Pin => "the reset pin",
+            Self::Watchdog => "watchdog",
+            Self::Software => "requested by the processor",
+            Self::Lockup => "the processor locked up",
+            Self::WakeUp => "wake-up",
+        })
+    }
+}
+
 /// What an effect asks the machine to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
@@ -167,9 +197,16 @@ pub enum Effect {
     },
     /// Reset the machine (watchdog, reset controller).
     Reset {
-        /// Why, for the trace.
-        why: &'static str,
+        /// Why.
+        cause: ResetCause,
     },
+    /// Let the processor execute nothing from ROM before a time; all else goes on.
+    Stall {
+        /// When it may go on.
+        until: Time,
+    },
+    /// Switch the processor and the peripherals' clocks off until the next reset; inputs are still heard.
+    PowerDown,
 }
 
 /// The other side of a component: guest memory for DMA, and the parts on a bus.
@@ -281,8 +318,18 @@ impl<'a> Cx<'a> {
     }
 
     /// Resets the whole machine after this call.
-    pub fn reset_machine(&mut self, why: &'static str) {
-        self.effects.push((self.node, Effect::Reset { why }));
+    pub fn reset_machine(&mut self, cause: ResetCause) {
+        self.effects.push((self.node, Effect::Reset { cause }));
+    }
+
+    /// The program memory is busy: a processor that runs from ROM waits until then.
+    pub fn stall(&mut self, until: Time) {
+        self.effects.push((self.node, Effect::Stall { until }));
+    }
+
+    /// Switches the processor and the peripherals' clocks off, until something resets the machine.
+    pub fn power_down(&mut self) {
+        self.effects.push((self.node, Effect::PowerDown));
     }
 
     /// The device's stream of random numbers.
@@ -346,6 +393,12 @@ pub trait Component: State + Send {
     }
     /// Power-on or machine reset. Lines fall and wakes are withdrawn by the machine before this call.
     fn reset(&mut self, cx: &mut Cx<'_>);
+    /// The machine's reset, with its cause: for components that some resets leave alone or that tell the
+    /// guest about it.
+    fn restart(&mut self, cause: ResetCause, cx: &mut Cx<'_>) {
+        let _ = cause;
+        self.reset(cx);
+    }
     /// The time asked for with [`Cx::wake_at`] has come; the request is used up.
     fn wake(&mut self, cx: &mut Cx<'_>) {
         let _ = cx;

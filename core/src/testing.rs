@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::bus::{Addr, BusError, Width};
-use crate::component::{Component, Cx, Effect, Host, NodeId, Peripheral};
+use crate::component::{Component, Cx, Effect, Host, NodeId, Peripheral, ResetCause};
 use crate::rng::Rng;
 use crate::time::Time;
 use crate::trace::{Level, Report};
@@ -87,7 +87,11 @@ pub struct Rig<C> {
     /// Words it wrote as a bus master.
     pub writes: Vec<(Addr, u32)>,
     /// Machine resets it asked for.
-    pub resets: Vec<&'static str>,
+    pub resets: Vec<ResetCause>,
+    /// Until when it let the processor wait.
+    pub stalls: Vec<Time>,
+    /// Whether it switched the processor off.
+    pub powered_down: bool,
     /// Its random numbers.
     pub rng: Rng,
     /// Memory and buses.
@@ -110,10 +114,12 @@ impl<C: Component> Rig<C> {
             events: Vec::new(),
             writes: Vec::new(),
             resets: Vec::new(),
+            stalls: Vec::new(),
+            powered_down: false,
             rng: Rng::new(0, "rig"),
             host: RigHost::default(),
         };
-        rig.with(|component, cx| component.reset(cx));
+        rig.with(|component, cx| component.restart(ResetCause::PowerOn, cx));
         rig
     }
 
@@ -137,7 +143,9 @@ impl<C: Component> Rig<C> {
                 }
                 Effect::Event { offset } => self.events.push(offset),
                 Effect::Write { addr, value } => self.writes.push((addr, value)),
-                Effect::Reset { why } => self.resets.push(why),
+                Effect::Reset { cause } => self.resets.push(cause),
+                Effect::Stall { until } => self.stalls.push(until),
+                Effect::PowerDown => self.powered_down = true,
             }
         }
         result

@@ -115,6 +115,10 @@ pub struct Board {
     /// The UART that `consort boot` shows when no other is asked for; the first one when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub console: Option<String>,
+    /// The identifiers of this board's blocks in a micro:bit universal hex file; only files that hold one
+    /// board's blocks can be loaded when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hex_boards: Vec<Num>,
 }
 
 /// A processor.
@@ -155,6 +159,9 @@ pub struct Processor {
     /// Cycles that each access to a peripheral adds to its instruction.
     #[serde(default)]
     pub peripheral_cycles: u8,
+    /// Whether the chip resets itself when the processor locks up.
+    #[serde(default)]
+    pub lockup_resets: bool,
 }
 
 /// What an instruction takes.

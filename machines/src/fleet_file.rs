@@ -297,11 +297,15 @@ pub fn find_board(name: &str, relative_to: &Path) -> Result<Option<(Board, Docum
 }
 
 /// Reads several images as one firmware, for `board`.
-pub fn load_images(images: &[(PathBuf, Option<Addr>)]) -> Result<Firmware, ImageError> {
+pub fn load_images(images: &[(PathBuf, Option<Addr>)], board: &Board) -> Result<Firmware, ImageError> {
+    // Identifiers have 16 bits; a larger number in a board file names no block.
+    let hex_boards: Vec<u16> = board.hex_boards.iter().filter_map(|id| id.0.try_into().ok()).collect();
     let mut loaded = Vec::new();
     for (path, base) in images {
         let bytes = read_bytes(path).map_err(|error| ImageError::Read(Box::new(error)))?;
-        loaded.push(loader::load(&bytes, &path.display().to_string(), None, *base)?);
+        let options =
+            loader::Options { base: *base, hex_boards: hex_boards.clone(), ..loader::Options::default() };
+        loaded.push(loader::load_with(&bytes, &path.display().to_string(), &options)?);
     }
     Ok(loader::merge(loaded)?)
 }
@@ -413,7 +417,7 @@ impl FleetFile {
                 ImageEntry::Raw { path, at } => (folder.join(path), Some(at.0)),
             })
             .collect();
-        let firmware = load_images(&images).map_err(|error| match error {
+        let firmware = load_images(&images, &board).map_err(|error| match error {
             ImageError::Read(error) => match *error {
                 LoadFleetError::Io { path, error } => {
                     document.error(&format!("{pointer}/firmware"), format!("{path}: {error}")).into()

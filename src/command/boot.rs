@@ -101,7 +101,7 @@ fn build(args: &BootArgs) -> Result<Machine, Failure> {
         ))
     })?;
     let images = args.image.iter().map(|image| image_argument(image)).collect::<Result<Vec<_>, _>>()?;
-    let firmware = load_images(&images)?;
+    let firmware = load_images(&images, &board)?;
     let semihosting =
         Semihosting::new(&args.command_line, args.semihosting_dir.as_deref()).map_err(|error| {
             let path = args.semihosting_dir.as_deref().unwrap_or(Path::new(""));

@@ -1,6 +1,6 @@
 //! Builds a machine from a board and firmware.
 
-use consort_core::component::{Built, Component, NodeId};
+use consort_core::component::{Built, Component, NodeId, ResetCause};
 use consort_core::cpu::{Core, NMI, Region, RegionKind};
 use consort_core::device::Port;
 use consort_core::rng::Rng;
@@ -87,6 +87,7 @@ impl Machine {
             ports,
             port_nodes,
             regions,
+            lockup_resets: board.processor.lockup_resets,
             symbols: firmware.symbols.clone(),
             inbox: Inbox::default(),
             state: Power::On,
@@ -95,7 +96,7 @@ impl Machine {
             sent: 0,
             console: console.map(|index| index as u16),
         };
-        machine.bus.reset(Time::ZERO, machine.core.memory_mut());
+        machine.bus.reset(ResetCause::PowerOn, Time::ZERO, machine.core.memory_mut());
         machine.core.reset();
         machine.apply_irqs();
         machine.bus.recorder = Recorder::default();
@@ -224,12 +225,14 @@ fn place(
 
 fn add_node(bus: &mut MachineBus, name: &str, component: &dyn Component) {
     let lines = component.lines().len();
+    if component.listens() {
+        bus.listeners.push(NodeId(bus.nodes.len() as u16));
+    }
     bus.nodes.push(Node {
         name: name.to_owned(),
         levels: vec![false; lines],
         targets: vec![Vec::new(); lines],
         port: None,
-        listens: component.listens(),
     });
     bus.wakes.push(Time::MAX);
 }

@@ -2,7 +2,9 @@
 //! want to happen.
 
 use consort_core::bus::{Bus, Memory};
-use consort_core::component::{Component, Cx, Effect, Host, NodeId, Part, Peripheral, SetError, Value};
+use consort_core::component::{
+    Component, Cx, Effect, Host, NodeId, Part, Peripheral, ResetCause, SetError, Value,
+};
 use consort_core::device::Sent;
 use consort_core::rng::Rng;
 use consort_core::state::StateError;
@@ -34,7 +36,6 @@ pub(crate) struct Node {
     pub targets: Vec<Vec<Target>>,
     /// The device's port that is its port.
     pub port: Option<u16>,
-    pub listens: bool,
 }
 
 /// A peripheral at its place.
@@ -67,13 +68,19 @@ pub(crate) struct MachineBus {
     pub blocks: Vec<Block>,
     pub parts: Parts,
     pub rom_writes: Vec<RomWrites>,
+    /// Who hears hardware events.
+    pub listeners: Vec<NodeId>,
     /// Blocks by address, for decoding.
     pub decode: Vec<(Addr, Addr, usize)>,
     pub irqs: Vec<IrqChange>,
     pub sent: Vec<Sent>,
     pub recorder: Recorder,
     pub rng: Rng,
-    pub reset_request: Option<&'static str>,
+    pub reset_request: Option<ResetCause>,
+    /// The processor waits for its program memory until then.
+    pub stall: Option<Time>,
+    /// The processor and the clocks go off until a reset.
+    pub power_down: bool,
     /// The cycle the processor now runs to: an earlier wake needs its attention.
     pub horizon: Cycles,
     /// The earliest wake of all nodes.
@@ -105,12 +112,15 @@ impl MachineBus {
             blocks: Vec::new(),
             parts: Parts::default(),
             rom_writes: Vec::new(),
+            listeners: Vec::new(),
             decode: Vec::new(),
             irqs: Vec::new(),
             sent: Vec::new(),
             recorder: Recorder::default(),
             rng,
             reset_request: None,
+            stall: None,
+            power_down: false,
             horizon: Cycles::MAX,
             next_wake: Time::MAX,
             attention: false,
@@ -308,12 +318,9 @@ impl MachineBus {
             Effect::Event { offset } => {
                 let Some(block) = self.blocks.get(index) else { return };
                 let addr = block.base + u64::from(offset);
-                for listener in 0..self.nodes.len() {
-                    if self.nodes[listener].listens {
-                        self.with(NodeId(listener as u16), now, memory, |model, cx| {
-                            model.bus_event(addr, cx)
-                        });
-                    }
+                for listener in 0..self.listeners.len() {
+                    let listener = self.listeners[listener];
+                    self.with(listener, now, memory, |model, cx| model.bus_event(addr, cx));
                 }
             }
             Effect::Write { addr, value } => {
@@ -324,8 +331,16 @@ impl MachineBus {
                     });
                 }
             }
-            Effect::Reset { why } => {
-                self.reset_request = Some(why);
+            Effect::Reset { cause } => {
+                self.reset_request = Some(cause);
+                self.attention = true;
+            }
+            Effect::Stall { until } => {
+                self.stall = Some(until);
+                self.attention = true;
+            }
+            Effect::PowerDown => {
+                self.power_down = true;
                 self.attention = true;
             }
         }
@@ -374,8 +389,8 @@ impl MachineBus {
     }
 
     /// Resets every component: lines fall, wakes are withdrawn, then each is told.
-    pub fn reset(&mut self, now: Time, memory: &mut dyn Memory) {
-        self.reset_request = None;
+    pub fn reset(&mut self, cause: ResetCause, now: Time, memory: &mut dyn Memory) {
+        (self.reset_request, self.stall, self.power_down) = (None, None, false);
         self.effects.clear();
         self.parts.addressed.clear();
         self.wakes.fill(Time::MAX);
@@ -386,12 +401,40 @@ impl MachineBus {
         }
         self.settle(now, memory);
         for index in 0..self.nodes.len() {
-            self.with(NodeId(index as u16), now, memory, |model, cx| model.reset(cx));
+            self.with(NodeId(index as u16), now, memory, |model, cx| model.restart(cause, cx));
         }
         self.settle(now, memory);
+        self.tell_low_wires(now, memory);
         self.find_next_wake();
         // Edges of the time before are forgotten; levels are what they are now.
         self.irqs.retain(|change| matches!(change, IrqChange::Level(..)));
+    }
+
+    /// A wire that is low never changed, so nobody was told of it: a pin must know a low wire from none.
+    fn tell_low_wires(&mut self, now: Time, memory: &mut dyn Memory) {
+        let mut low = Vec::new();
+        let mut high = Vec::new();
+        for node in &self.nodes {
+            for (level, targets) in node.levels.iter().zip(&node.targets) {
+                let pins = targets.iter().filter(|target| matches!(target, Target::Pin(..)));
+                if *level { high.extend(pins) } else { low.extend(pins) }
+            }
+        }
+        for target in low {
+            if let Target::Pin(to, pin) = target
+                && !high.contains(&target)
+            {
+                self.with(to, now, memory, |model, cx| model.input(pin, false, cx));
+            }
+        }
+        self.settle(now, memory);
+    }
+
+    /// Peripherals stand still without their clocks; parts have their own.
+    pub fn stop_clocks(&mut self) {
+        let blocks = self.blocks.len();
+        self.wakes[..blocks].fill(Time::MAX);
+        self.find_next_wake();
     }
 
     /// A debugger's write to a register: as the guest would.
@@ -451,7 +494,7 @@ impl MachineBus {
         self.effects.clear();
         self.irqs.clear();
         self.sent.clear();
-        self.reset_request = None;
+        (self.reset_request, self.stall, self.power_down) = (None, None, false);
         self.find_next_wake();
         Ok(())
     }

@@ -7,8 +7,8 @@ mod inbox;
 mod saved;
 mod semihosting;
 
-use consort_core::component::{Channel, NodeId, Picture, SetError};
-use consort_core::cpu::{Core, Region, Stop};
+use consort_core::component::{Channel, NodeId, Picture, ResetCause, SetError};
+use consort_core::cpu::{Core, Region, RegionKind, Stop};
 use consort_core::device::{Action, Activity, Debug, Device, Halt, Input, Port, Ran, Sent, Stats, What};
 use consort_core::panel::PartState;
 use consort_core::state::StateError;
@@ -31,6 +31,7 @@ pub struct Machine {
     /// The node behind each port.
     port_nodes: Vec<NodeId>,
     regions: Vec<Region>,
+    lockup_resets: bool,
     symbols: Symbols,
     inbox: Inbox,
     state: Power,
@@ -44,6 +45,10 @@ pub struct Machine {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 enum Power {
     On,
+    /// It waits for its program memory; all else goes on.
+    Stalled(Time),
+    /// The guest switched it off, with the peripherals' clocks; inputs are still heard.
+    Down,
     /// The guest ended its program with this code; components live on until this time, so that the last
     /// bytes leave the UART.
     Exited(i32, Time),
@@ -68,7 +73,7 @@ impl Machine {
     pub fn exit_code(&self) -> Option<i32> {
         match self.state {
             Power::Exited(code, _) => Some(code),
-            Power::On | Power::Off => None,
+            _ => None,
         }
     }
 
@@ -77,10 +82,10 @@ impl Machine {
         &self.symbols
     }
 
-    fn reset(&mut self, why: &str) {
+    fn reset(&mut self, cause: ResetCause) {
         let now = self.time();
-        self.bus.recorder.log(now, Level::Info, "machine", format!("reset: {why}"));
-        self.bus.reset(now, self.core.memory_mut());
+        self.bus.recorder.log(now, Level::Info, "machine", format!("reset: {cause}"));
+        self.bus.reset(cause, now, self.core.memory_mut());
         // A core keeps its lines' levels over a reset: they must be the new ones before it.
         self.apply_irqs();
         self.core.reset();
@@ -98,10 +103,37 @@ impl Machine {
         }
     }
 
+    /// What components asked of the processor.
+    fn obey(&mut self) {
+        if matches!(self.state, Power::Exited(..) | Power::Off) {
+            return;
+        }
+        if let Some(cause) = self.bus.reset_request.take() {
+            self.reset(cause);
+        }
+        if std::mem::take(&mut self.bus.power_down) {
+            self.state = Power::Down;
+            self.bus.stop_clocks();
+        }
+        if let Some(until) = self.bus.stall.take()
+            && self.state == Power::On
+            && self.runs_from_rom()
+        {
+            self.state = Power::Stalled(until);
+        }
+    }
+
+    fn runs_from_rom(&self) -> bool {
+        let pc = self.core.pc();
+        self.regions.iter().any(|region| {
+            matches!(region.kind, RegionKind::Rom) && pc.wrapping_sub(region.base) < region.size
+        })
+    }
+
     /// When the next component wants to be woken, and may be.
     fn next_wake(&self) -> Time {
         match self.state {
-            Power::On => self.bus.next_wake,
+            Power::On | Power::Stalled(_) | Power::Down => self.bus.next_wake,
             Power::Exited(_, until) if self.bus.next_wake <= until => self.bus.next_wake,
             Power::Exited(..) | Power::Off => Time::MAX,
         }
@@ -129,11 +161,12 @@ impl Machine {
             } else {
                 self.bus.wake_next(self.core.memory_mut());
             }
-            if self.state == Power::On
-                && let Some(why) = self.bus.reset_request.take()
-            {
-                self.reset(why);
-            }
+            self.obey();
+        }
+        if let Power::Stalled(until) = self.state
+            && self.clock.first_at(until) <= now
+        {
+            self.state = Power::On;
         }
         self.apply_irqs();
     }
@@ -176,13 +209,13 @@ impl Machine {
                     }
                 }
             }
-            Action::Reset if self.state != Power::Off => self.reset("the reset pin"),
+            Action::Reset if self.state != Power::Off => self.reset(ResetCause::Pin),
             Action::Reset => {}
             Action::PowerOff => {
                 self.state = Power::Off;
                 self.bus.recorder.log(at, Level::Info, "machine", "power off".to_owned());
             }
-            Action::PowerOn if self.state == Power::Off => self.reset("power on"),
+            Action::PowerOn if self.state == Power::Off => self.reset(ResetCause::PowerOn),
             Action::PowerOn => {}
         }
     }
@@ -193,8 +226,7 @@ impl Machine {
         loop {
             self.catch_up();
             if self.state != Power::On || self.core.is_idle() {
-                let own = if self.state == Power::On { self.core.deadline() } else { Cycles::MAX };
-                let next = self.due().min(own);
+                let next = self.due().min(self.own_deadline());
                 if next >= end {
                     return Ran::Reached;
                 }
@@ -224,16 +256,29 @@ impl Machine {
         }
     }
 
+    /// When an idle or waiting processor has something to do of its own.
+    fn own_deadline(&self) -> Cycles {
+        match self.state {
+            Power::On => self.core.deadline(),
+            Power::Stalled(until) => self.clock.first_at(until),
+            Power::Down | Power::Exited(..) | Power::Off => Cycles::MAX,
+        }
+    }
+
     fn stopped(&mut self, stop: Stop) -> Option<Halt> {
         match stop {
             Stop::Reached | Stop::Idle => {}
             Stop::Lockup => {
                 let (at, pc) = (self.time(), self.core.pc());
                 let place = self.place(pc);
-                let text = format!("the processor locked up at {place}; only a reset helps");
+                let end = if self.lockup_resets { "the chip resets" } else { "only a reset helps" };
+                let text = format!("the processor locked up at {place}; {end}");
                 self.bus.recorder.log(at, Level::GuestError, self.core.model(), text);
+                if self.lockup_resets {
+                    self.reset(ResetCause::Lockup);
+                }
             }
-            Stop::ResetRequest => self.reset("requested by the processor (SYSRESETREQ)"),
+            Stop::ResetRequest => self.reset(ResetCause::Software),
             Stop::Semihosting => self.semihosting_call(),
             Stop::Breakpoint => return Some(Halt::Breakpoint),
             Stop::Watchpoint { addr, kind } => return Some(Halt::Watchpoint { addr, kind }),
@@ -244,9 +289,7 @@ impl Machine {
                 return Some(Halt::Unimplemented(text));
             }
         }
-        if let Some(why) = self.bus.reset_request.take() {
-            self.reset(why);
-        }
+        self.obey();
         self.apply_irqs();
         None
     }
@@ -295,8 +338,7 @@ impl Device for Machine {
     fn next_event(&self) -> Time {
         match self.state {
             Power::On if !self.core.is_idle() => self.time(),
-            Power::On => self.clock.time_of(self.due().min(self.core.deadline())),
-            Power::Off | Power::Exited(..) => self.clock.time_of(self.due()),
+            _ => self.clock.time_of(self.due().min(self.own_deadline())),
         }
     }
 
@@ -362,6 +404,8 @@ impl Device for Machine {
         match self.state {
             Power::Off => Activity::Off,
             Power::Exited(..) => Activity::Exited,
+            Power::Stalled(_) => Activity::Running,
+            Power::Down => Activity::Asleep,
             Power::On if !self.core.is_idle() => Activity::Running,
             Power::On if self.core.is_locked_up() => Activity::LockedUp,
             Power::On => Activity::Asleep,

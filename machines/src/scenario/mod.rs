@@ -27,7 +27,9 @@ use consort_core::fleet::Observer;
 use consort_core::{Addr, Time};
 
 use crate::board::Timing;
-use crate::fleet_file::{FleetFile, ImageEntry, LoadFleetError, Loaded, Overrides, load_images, read_bytes};
+use crate::fleet_file::{
+    FleetFile, ImageEntry, LoadFleetError, Loaded, Overrides, find_board, load_images, read_bytes,
+};
 use crate::json::{Document, JsonError};
 use crate::loader::Symbols;
 use crate::suggest;
@@ -246,7 +248,8 @@ impl Scenario {
 fn symbols(file: &FleetFile, folder: &Path) -> Vec<Symbols> {
     let devices = file.devices.values().map(|device| {
         let images = device.firmware.list().iter().map(|image| place(image, folder));
-        load_images(&images.collect::<Vec<_>>()).map(|firmware| firmware.symbols).unwrap_or_default()
+        let Ok(Some((board, _))) = find_board(&device.board, folder) else { return Symbols::default() };
+        load_images(&images.collect::<Vec<_>>(), &board).map(|firmware| firmware.symbols).unwrap_or_default()
     });
     devices.collect()
 }

@@ -1,6 +1,6 @@
 //! CMSDK APB watchdog (DDI 0479, "APB watchdog"): first time at zero an interrupt, second time a reset.
 
-use consort_core::component::{Component, Cx, Field, Model, Register};
+use consort_core::component::{Component, Cx, Field, Model, Register, ResetCause};
 use consort_core::{Clock, Cycles, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -102,7 +102,7 @@ impl CmsdkWatchdog {
 
     fn advance(&mut self, cx: &mut Cx<'_>) {
         if self.catch_up(self.clock.cycles_by(cx.now())) {
-            cx.reset_machine("watchdog");
+            cx.reset_machine(ResetCause::Watchdog);
         }
     }
 }
@@ -165,7 +165,7 @@ impl Words for CmsdkWatchdog {
             _ => {}
         }
         if self.test_enable && self.test_output & ITOP_RESET != 0 {
-            cx.reset_machine("watchdog integration test");
+            cx.reset_machine(ResetCause::Watchdog);
         }
         self.settle(cx);
     }
@@ -237,7 +237,7 @@ mod tests {
         assert!(rig.line("irq") && rig.resets.is_empty());
         assert_eq!((rig.read(WDOGRIS), rig.read(WDOGMIS)), (1, 1));
         rig.run_until(cycles(199));
-        assert_eq!(rig.resets, ["watchdog"]);
+        assert_eq!(rig.resets, [ResetCause::Watchdog]);
         rig.run_until(cycles(10_000));
         assert_eq!(rig.resets.len(), 1);
     }

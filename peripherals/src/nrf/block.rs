@@ -7,7 +7,8 @@
 use std::sync::OnceLock;
 
 use consort_core::component::{
-    Access, Channel, Component, Coverage, Cx, Field, Model, Peripheral, PortKind, Register, SetError, Value,
+    Access, Channel, Component, Coverage, Cx, Field, Model, Peripheral, PortKind, Register, ResetCause,
+    SetError, Value,
 };
 use consort_core::{Addr, BusError, Time, Width};
 use schemars::JsonSchema;
@@ -328,6 +329,20 @@ pub trait Logic: Serialize + DeserializeOwned + Send + Sized + 'static {
     fn reset(&mut self, io: &mut Io<'_, '_>) {
         let _ = io;
     }
+    /// See [`Component::restart`].
+    fn restart(&mut self, cause: ResetCause, io: &mut Io<'_, '_>) {
+        let _ = cause;
+        self.reset(io);
+    }
+    /// Whether this reset leaves the block as it is (PS 18.8: reset behaviour).
+    fn survives(&self, cause: ResetCause) -> bool {
+        let _ = cause;
+        false
+    }
+    /// It survived a reset; all its lines have fallen.
+    fn survive(&mut self, io: &mut Io<'_, '_>) {
+        let _ = io;
+    }
     /// A task is triggered.
     fn task(&mut self, task: u32, io: &mut Io<'_, '_>) {
         let _ = (task, io);
@@ -566,6 +581,15 @@ impl<L: Logic> Component for Block<L> {
         self.common.irq = false; // the machine has let the line fall
         self.io(cx, L::reset);
     }
+    fn restart(&mut self, cause: ResetCause, cx: &mut Cx<'_>) {
+        self.common.irq = false;
+        if self.logic.survives(cause) {
+            self.io(cx, L::survive);
+        } else {
+            self.reset_registers();
+            self.io(cx, |logic, io| logic.restart(cause, io));
+        }
+    }
     fn wake(&mut self, cx: &mut Cx<'_>) {
         self.io(cx, L::wake);
     }
@@ -644,6 +668,10 @@ macro_rules! array {
     };
     (wo $base:expr, $stride:expr, $before:literal, $after:literal; $($n:literal)*) => {
         &[$(consort_core::component::Register::wo($base + $n * $stride, concat!($before, $n, $after))),*]
+    };
+    (partial $base:expr, $stride:expr, $before:literal, $after:literal, $reset:expr; $($n:literal)*) => {
+        &[$(consort_core::component::Register::rw($base + $n * $stride, concat!($before, $n, $after), $reset)
+            .coverage(consort_core::component::Coverage::Partial)),*]
     };
     (stub $base:expr, $stride:expr, $before:literal, $after:literal, $reset:expr; $($n:literal)*) => {
         &[$($crate::nrf::block::stub($base + $n * $stride, concat!($before, $n, $after), $reset)),*]

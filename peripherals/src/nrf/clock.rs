@@ -2,7 +2,7 @@
 //!
 //! nRF51 Reference Manual v3.0 chapters 12 and 13; nRF52832 PS v1.4 chapters 18 (POWER), 19 (CLOCK), 12 (BPROT).
 
-use consort_core::component::{Access, Coverage, Register};
+use consort_core::component::{Access, Coverage, Register, ResetCause};
 use consort_core::{Addr, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -35,10 +35,17 @@ const LFCLKSRC: u32 = 0x518;
 const GPREGRET: u32 = 0x51C;
 const GPREGRET2: u32 = 0x520;
 const CTIV: u32 = 0x538;
+const PROTECT0: u32 = 0x600;
+const PROTECT1: u32 = 0x604;
+const PROTECT2: u32 = 0x610;
+const PROTECT3: u32 = 0x614;
 
+const RESETPIN: u32 = 1;
 const DOG: u32 = 1 << 1;
 const SREQ: u32 = 1 << 2;
+const LOCKUP: u32 = 1 << 3;
 const OFF: u32 = 1 << 16;
+const BY_LPCOMP: u32 = 1 << 17;
 
 const STATE: u32 = 1 << 16;
 
@@ -66,15 +73,14 @@ const COMMON: &[Register] = &[
             f("DIF", 18, 1),
             f("NFC", 19, 1),
             f("VBUS", 20, 1),
-        ])
-        .coverage(Coverage::Partial),
+        ]),
     Register::ro(HFCLKRUN, "HFCLKRUN", 0).fields(&[f("STATUS", 0, 1)]),
     Register::ro(HFCLKSTAT, "HFCLKSTAT", 0).fields(&[f("SRC", 0, 1), f("STATE", 16, 1)]),
     Register::ro(LFCLKRUN, "LFCLKRUN", 0).fields(&[f("STATUS", 0, 1)]),
     Register::ro(LFCLKSTAT, "LFCLKSTAT", 0).fields(&[f("SRC", 0, 2), f("STATE", 16, 1)]),
     Register::ro(LFCLKSRCCOPY, "LFCLKSRCCOPY", 0).fields(&[f("SRC", 0, 2)]),
     Register::ro(0x428, "RAMSTATUS", 0xF).coverage(Coverage::Stub),
-    Register::wo(SYSTEMOFF, "SYSTEMOFF").fields(&[f("SYSTEMOFF", 0, 1)]).coverage(Coverage::Partial),
+    Register::wo(SYSTEMOFF, "SYSTEMOFF").fields(&[f("SYSTEMOFF", 0, 1)]),
     stub(0x510, "POFCON", 0),
     Register::rw(LFCLKSRC, "LFCLKSRC", 0).fields(&[f("SRC", 0, 2), f("BYPASS", 16, 1), f("EXTERNAL", 17, 1)]),
     Register::rw(GPREGRET, "GPREGRET", 0).fields(&[f("GPREGRET", 0, 8)]),
@@ -89,8 +95,8 @@ const NRF51: &[Register] = &[
     stub(0x544, "RESET", 0),
     stub(0x550, "XTALFREQ", 0xFFFF_FFFF),
     stub(0x554, "RAMONB", 3),
-    stub(0x600, "PROTENSET0", 0),
-    stub(0x604, "PROTENSET1", 0),
+    Register::rw(0x600, "PROTENSET0", 0),
+    Register::rw(0x604, "PROTENSET1", 0),
     stub(0x608, "DISABLEINDEBUG", 1),
     stub(0x60C, "PROTBLOCKSIZE", 0),
     stub(0xA08, "DCDCFORCE", 0),
@@ -103,11 +109,11 @@ const NRF52: &[Register] = &[
     stub(0x55C, "TRACECONFIG", 0),
     stub(0x580, "DCDCEN0", 0),
     stub(0x5B4, "LFRCMODE", 0),
-    stub(0x600, "CONFIG0", 0),
-    stub(0x604, "CONFIG1", 0),
+    Register::rw(0x600, "CONFIG0", 0),
+    Register::rw(0x604, "CONFIG1", 0),
     stub(0x608, "DISABLEINDEBUG", 1),
-    stub(0x610, "CONFIG2", 0),
-    stub(0x614, "CONFIG3", 0),
+    Register::rw(0x610, "CONFIG2", 0),
+    Register::rw(0x614, "CONFIG3", 0),
     Register::ro(0x640, "MAINREGSTATUS", 0),
 ];
 
@@ -170,14 +176,15 @@ pub struct ClockConfig {
 }
 
 /// POWER and CLOCK. Line `lfclk` is high while the low-frequency clock runs: RTC and WDT count on it.
-/// Pin `dog` tells the watchdog's reset from others.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Clock {
     config: ClockConfig,
-    powered: bool,
-    dog: bool,
+    /// In System OFF, where DETECT and ANADETECT wake the chip.
     off: bool,
-    woken: bool,
+    /// The bit in RESETREAS of what woke it.
+    woken_by: u32,
+    /// Levels of the DETECT signals of both ports.
+    detect: [bool; 2],
     retained: [u32; 3],
     hf_requested: bool,
     hf_ready: Time,
@@ -220,6 +227,11 @@ impl Clock {
         };
         Lf { source, runs_at: now + rc.min(ready), ready_at: now + ready }
     }
+
+    fn wake_up(&mut self, by: u32, io: &mut Io<'_, '_>) {
+        self.woken_by = by;
+        io.cx.reset_machine(ResetCause::WakeUp);
+    }
 }
 
 impl Logic for Clock {
@@ -230,10 +242,9 @@ impl Logic for Clock {
     fn new(config: ClockConfig) -> Self {
         Self {
             config,
-            powered: false,
-            dog: false,
             off: false,
-            woken: false,
+            woken_by: 0,
+            detect: [false; 2],
             retained: [0; 3],
             hf_requested: false,
             hf_ready: Time::MAX,
@@ -258,32 +269,40 @@ impl Logic for Clock {
         &["irq", "lfclk"]
     }
 
-    fn pins(&self) -> &'static [&'static str] {
-        &["dog"]
-    }
-
     fn listens(&self) -> bool {
         true
     }
 
-    /// RESETREAS accumulates and, like GPREGRET, survives resets (PS 18.7, 18.9).
+    /// A reset by POWER register or rig, without a cause.
     fn reset(&mut self, io: &mut Io<'_, '_>) {
-        let [mut reasons, general, general2] = self.retained;
-        if self.powered {
-            reasons |= match (self.woken, self.dog) {
-                (true, _) => OFF,
-                (_, true) => DOG,
-                _ => SREQ,
-            };
-        }
-        *self = Self { powered: true, retained: [reasons, general, general2], ..Self::new(self.config) };
-        io.set(RESETREAS, reasons);
-        io.set(GPREGRET, general);
-        io.set(GPREGRET2, general2);
+        let Self { retained, detect, .. } = *self;
+        *self = Self { retained, detect, ..Self::new(self.config) };
+        io.set(RESETREAS, retained[0]);
+        io.set(GPREGRET, retained[1]);
+        io.set(GPREGRET2, retained[2]);
         if self.config.vbus {
             io.raise(USBDETECTED);
             io.raise(USBPWRRDY);
         }
+    }
+
+    /// PS 18.8: RESETREAS accumulates until power goes; retained registers survive what is not the pin,
+    /// the watchdog or power.
+    fn restart(&mut self, cause: ResetCause, io: &mut Io<'_, '_>) {
+        let reason = match cause {
+            ResetCause::PowerOn => 0,
+            ResetCause::Pin => RESETPIN,
+            ResetCause::Watchdog => DOG,
+            ResetCause::Software => SREQ,
+            ResetCause::Lockup => LOCKUP,
+            ResetCause::WakeUp => self.woken_by,
+        };
+        let kept = if cause == ResetCause::PowerOn { 0 } else { self.retained[0] };
+        self.retained[0] = kept | reason;
+        if matches!(cause, ResetCause::PowerOn | ResetCause::Pin | ResetCause::Watchdog) {
+            (self.retained[1], self.retained[2]) = (0, 0);
+        }
+        self.reset(io);
     }
 
     fn view(&self, offset: u32, _: &Regs<'_>, _: Time) -> Option<u32> {
@@ -341,8 +360,25 @@ impl Logic for Clock {
             GPREGRET => self.retained[1] = value,
             GPREGRET2 => self.retained[2] = value,
             SYSTEMOFF if value & 1 != 0 => {
+                // PS 18.4: DETECT that is high already wakes it at once.
                 self.off = true;
-                io.cx.unimplemented("System OFF: the CPU is not stopped; DETECT will reset the chip");
+                io.cx.power_down();
+                if self.detect != [false; 2] {
+                    self.wake_up(OFF, io);
+                }
+            }
+            // PS 12.1, RM 11.1.3: ones protect blocks of 4 KiB against writing and erasing until a reset.
+            PROTECT0 | PROTECT1 | PROTECT2 | PROTECT3 => {
+                io.set(offset, old | value);
+                let first = match offset {
+                    PROTECT0 => 0,
+                    PROTECT1 => 32,
+                    PROTECT2 => 64,
+                    _ => 96,
+                };
+                for bit in (0..32).filter(|bit| value & !old & 1 << bit != 0) {
+                    Signal::Protect { block: first + bit }.send(io);
+                }
             }
             0x904..=0x98F if offset & 0xF == 4 => io.set(offset - 4, io.reg(offset - 4) | value),
             0x904..=0x98F if offset & 0xF == 8 => io.set(offset - 8, io.reg(offset - 8) & !value),
@@ -350,14 +386,16 @@ impl Logic for Clock {
         }
     }
 
-    fn input(&mut self, _: u16, level: bool, _: &mut Io<'_, '_>) {
-        self.dog |= level;
-    }
-
     fn bus_event(&mut self, addr: Addr, io: &mut Io<'_, '_>) {
-        if self.off && matches!(Signal::parse(addr), Some(Signal::Detect { level: true, .. })) {
-            self.woken = true;
-            io.cx.reset_machine("wake-up from System OFF");
+        match Signal::parse(addr) {
+            Some(Signal::Detect { port, level }) => {
+                self.detect[usize::from(port & 1)] = level;
+                if self.off && level {
+                    self.wake_up(OFF, io);
+                }
+            }
+            Some(Signal::AnaDetect) if self.off => self.wake_up(BY_LPCOMP, io),
+            _ => {}
         }
     }
 
@@ -454,16 +492,44 @@ mod tests {
 
     #[test]
     fn reset_reasons_accumulate_and_are_cleared_by_ones() {
+        // PS 18.9.2 (RESETREAS), 18.8 (which reset keeps what).
         let mut rig = rig();
         assert_eq!(rig.read(RESETREAS), 0);
         rig.write(GPREGRET, 0x1B1);
-        rig.with(|clock, cx| clock.reset(cx));
+        rig.with(|clock, cx| clock.restart(ResetCause::Software, cx));
         assert_eq!((rig.read(RESETREAS), rig.read(GPREGRET)), (SREQ, 0xB1));
-        rig.input(0, true);
-        rig.input(0, false);
-        rig.with(|clock, cx| clock.reset(cx));
-        assert_eq!(rig.read(RESETREAS), SREQ | DOG);
-        rig.write(RESETREAS, SREQ | 1);
+        rig.with(|clock, cx| clock.restart(ResetCause::Lockup, cx));
+        assert_eq!((rig.read(RESETREAS), rig.read(GPREGRET)), (SREQ | LOCKUP, 0xB1));
+        rig.with(|clock, cx| clock.restart(ResetCause::Watchdog, cx));
+        assert_eq!((rig.read(RESETREAS), rig.read(GPREGRET)), (SREQ | LOCKUP | DOG, 0));
+        rig.write(RESETREAS, SREQ | LOCKUP | RESETPIN);
         assert_eq!(rig.read(RESETREAS), DOG);
+        rig.with(|clock, cx| clock.restart(ResetCause::Pin, cx));
+        assert_eq!(rig.read(RESETREAS), DOG | RESETPIN);
+        rig.with(|clock, cx| clock.restart(ResetCause::PowerOn, cx));
+        assert_eq!(rig.read(RESETREAS), 0);
+    }
+
+    #[test]
+    fn detect_wakes_from_system_off() {
+        // PS 18.4: the wake-up is a reset, and RESETREAS.OFF says so.
+        let detect = |rig: &mut Rig<Block<Clock>>, level| {
+            let at = Signal::Detect { port: 0, level }.addr();
+            rig.with(|clock, cx| clock.bus_event(at, cx));
+        };
+        let mut rig = rig();
+        detect(&mut rig, true);
+        detect(&mut rig, false);
+        rig.write(SYSTEMOFF, 1);
+        assert!(rig.powered_down && rig.resets.is_empty());
+        let saved = rig.component.save().unwrap();
+        rig.component.restore(&saved).unwrap();
+        detect(&mut rig, true);
+        assert_eq!(rig.resets, [ResetCause::WakeUp]);
+        rig.with(|clock, cx| clock.restart(ResetCause::WakeUp, cx));
+        assert_eq!(rig.read(RESETREAS), OFF);
+        // It is still high: the next System OFF ends at once.
+        rig.write(SYSTEMOFF, 1);
+        assert_eq!(rig.resets.len(), 2);
     }
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::adc::Inputs;
 use super::block::{Io, Logic, NRF51_POWER, Spec, event, f, short, stub, task};
+use super::gpio::Signal;
 
 const START: u32 = 0x000;
 const STOP: u32 = 0x004;
@@ -21,6 +22,7 @@ const ENABLE: u32 = 0x500;
 const PSEL: u32 = 0x504;
 const REFSEL: u32 = 0x508;
 const EXTREFSEL: u32 = 0x50C;
+const ANADETECT: u32 = 0x520;
 const TH: u32 = 0x530;
 
 static SPEC: Spec = Spec::new(
@@ -45,7 +47,7 @@ static SPEC: Spec = Spec::new(
             Register::rw(PSEL, "PSEL", 0).fields(&[f("PSEL", 0, 3)]),
             Register::rw(REFSEL, "REFSEL", 4).fields(&[f("REFSEL", 0, 4)]).coverage(Coverage::Partial),
             Register::rw(EXTREFSEL, "EXTREFSEL", 0).fields(&[f("EXTREFSEL", 0, 3)]),
-            stub(0x520, "ANADETECT", 0),
+            Register::rw(ANADETECT, "ANADETECT", 0).fields(&[f("ANADETECT", 0, 2)]),
             Register::rw(TH, "TH", 0).fields(&[f("THDOWN", 0, 6), f("THUP", 8, 6)]),
             stub(0x534, "MODE", 0),
             stub(0x538, "HYST", 0),
@@ -98,6 +100,15 @@ impl Comp {
             if events && self.running {
                 io.raise(if above { UP } else { DOWN });
                 io.raise(CROSS);
+                // PS 40.3.12: which crossing wakes the chip from System OFF.
+                let wakes = match io.reg(ANADETECT) & 3 {
+                    0 => true,
+                    1 => above,
+                    _ => !above,
+                };
+                if wakes && io.reg(ENABLE) == 1 {
+                    Signal::AnaDetect.send(io);
+                }
             }
         }
     }
@@ -188,5 +199,22 @@ mod tests {
         assert_eq!(rig.read(RESULT), 1);
         set(&mut rig, 1.4);
         assert_eq!(rig.read(DOWN), 1);
+    }
+
+    #[test]
+    fn anadetect_chooses_the_crossing_that_wakes() {
+        // PS 40.3.12.
+        let mut rig = Rig::new(Block::<Comp>::new(NoConfig {}));
+        rig.write(ENABLE, 1);
+        rig.write(ANADETECT, 2);
+        rig.write(START, 1);
+        rig.run_for(Time::from_us(140));
+        let mut signals = |volts: f64| {
+            rig.events.clear();
+            rig.with(|comp, cx| comp.set("ain0", &Value::Number(volts), cx)).unwrap();
+            let at = Signal::AnaDetect.addr() as u32;
+            rig.events.iter().filter(|event| **event == at).count()
+        };
+        assert_eq!((signals(2.9), signals(0.1)), (0, 1));
     }
 }

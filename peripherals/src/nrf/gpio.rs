@@ -6,7 +6,7 @@
 //! multiplexer at the pad; here it is a [`Signal`] on the event bus, at addresses where no register is, so
 //! that no guest access can forge one.
 
-use consort_core::component::Register;
+use consort_core::component::{Register, ResetCause};
 use consort_core::{Addr, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -48,34 +48,53 @@ pub enum Signal {
         /// The level it drives.
         level: Option<bool>,
     },
+    /// LPCOMP's ANADETECT, which wakes from System OFF.
+    AnaDetect,
+    /// BPROT or MPU protects a block of 4 KiB of flash until the next reset.
+    Protect {
+        /// 0 to 511.
+        block: u16,
+    },
 }
 
 /// Signals are at addresses with this bit set, where no Nordic peripheral is. What they say stands in
 /// bits 18 to 26, which are zero in every peripheral's base: so it can be read without knowing the base.
 const SIGNAL: u32 = 1 << 31;
+const PROTECT: u32 = 1 << 27;
 const AT: u32 = 18;
 
 impl Signal {
     /// Sends the signal.
     pub fn send(self, io: &mut Io<'_, '_>) {
+        io.cx.event(self.addr() as u32);
+    }
+
+    /// Its address, from a base of 0.
+    pub fn addr(self) -> Addr {
         let (what, pin) = match self {
+            Self::Protect { block } => return Addr::from(SIGNAL | PROTECT | u32::from(block & 0x1FF) << AT),
             Self::Level { pin, level } => (u32::from(level), pin),
             Self::Detect { port, level } => (2 + u32::from(level), port),
             Self::Take { pin, level } => (level.map_or(6, |level| 4 + u32::from(level)), pin),
+            Self::AnaDetect => (7, 0),
         };
-        io.cx.event(SIGNAL | (what << 6 | u32::from(pin & 63)) << AT);
+        Addr::from(SIGNAL | (what << 6 | u32::from(pin & 63)) << AT)
     }
 
     /// The signal at an address of the event bus.
     pub fn parse(addr: Addr) -> Option<Self> {
         let addr = u32::try_from(addr).ok().filter(|addr| addr & SIGNAL != 0)?;
         let code = addr >> AT & 0x1FF;
+        if addr & PROTECT != 0 {
+            return Some(Self::Protect { block: code as u16 });
+        }
         let pin = (code & 63) as u8;
         Some(match code >> 6 {
             what @ (0 | 1) => Self::Level { pin, level: what == 1 },
             what @ (2 | 3) => Self::Detect { port: pin, level: what == 3 },
             what @ (4 | 5) => Self::Take { pin, level: Some(what == 5) },
             6 => Self::Take { pin, level: None },
+            7 => Self::AnaDetect,
             _ => return None,
         })
     }
@@ -127,7 +146,7 @@ static SPEC2: Spec = Spec::new(
 );
 
 /// Which chip's pins these are.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GpioConfig {
     /// The chip's family, default `nrf52`.
@@ -136,6 +155,9 @@ pub struct GpioConfig {
     /// Ports: 1 (default), or 2 on nRF52833 and nRF52840, whose P1.00 is pin `p32`.
     #[serde(default = "one")]
     pub ports: u8,
+    /// Pads that a jumper wire joins, in pairs.
+    #[serde(default)]
+    pub jumpers: Vec<[u8; 2]>,
 }
 
 fn one() -> u8 {
@@ -164,6 +186,8 @@ struct Pads {
 pub struct Gpio {
     config: GpioConfig,
     ports: [Pads; 2],
+    /// The pads of each net that jumpers make, as bits.
+    nets: Vec<u64>,
 }
 
 const NAMES: &[&str] = &[
@@ -178,7 +202,8 @@ type Port = (usize, u32);
 const PORTS: [Port; 2] = [(0, 0), (1, PORT1)];
 
 impl Gpio {
-    fn level(&self, (port, base): Port, pin: u32, io: &Io<'_, '_>) -> bool {
+    /// What the chip itself drives onto a pad.
+    fn driven(&self, (port, base): Port, pin: u32, io: &Io<'_, '_>) -> Option<bool> {
         let pads = &self.ports[port];
         let bit = |word: u32| word >> pin & 1 != 0;
         let cnf = io.reg(base + PIN_CNF + pin * 4);
@@ -189,44 +214,75 @@ impl Gpio {
             6 | 7 => !out,
             _ => true,
         };
-        if (bit(pads.taken) || cnf & 1 != 0) && drives {
-            out
-        } else if bit(pads.wired) {
-            bit(pads.external)
-        } else {
-            cnf >> 2 & 3 == 3
-        }
+        ((bit(pads.taken) || cnf & 1 != 0) && drives).then_some(out)
     }
 
-    /// Recomputes the pads in `which` and all that follows from them.
-    fn update(&mut self, at: Port, which: u32, io: &mut Io<'_, '_>) {
-        let (port, base) = at;
-        let mut sensed = self.ports[port].sensed;
-        let mut left = which;
-        while left != 0 {
-            let pin = left.trailing_zeros();
-            left &= left - 1;
-            let (bit, level) = (1 << pin, self.level(at, pin, io));
-            if level != (self.ports[port].levels & bit != 0) {
-                self.ports[port].levels ^= bit;
-                let number = port as u8 * 32 + pin as u8;
-                if usize::from(number) < NAMES.len() {
-                    io.cx.drive(u16::from(number), level);
-                }
-                Signal::Level { pin: number, level }.send(io);
+    /// The pads that are one wire with this one, itself among them.
+    fn net(&self, pin: u32) -> u64 {
+        self.nets.iter().copied().find(|net| net >> pin & 1 != 0).unwrap_or(1 << pin)
+    }
+
+    /// The level of a net: the chip's own drivers, else what comes from outside, else the pulls; low wins.
+    fn level(&self, net: u64, io: &Io<'_, '_>) -> bool {
+        let (mut driven, mut outside, mut pulled) = (None, None, None);
+        let join = |level: &mut Option<bool>, other: Option<bool>| {
+            if let Some(other) = other {
+                *level = Some(level.unwrap_or(true) && other);
             }
-            let cnf = io.reg(base + PIN_CNF + pin * 4);
-            let senses = cnf & 2 == 0
-                && match cnf >> 16 & 3 {
-                    2 => level,
-                    3 => !level,
-                    _ => false,
-                };
-            sensed = if senses { sensed | bit } else { sensed & !bit };
+        };
+        for number in (0..64u32).filter(|number| net >> number & 1 != 0) {
+            let (at, pin) = (PORTS[(number / 32) as usize], number % 32);
+            let pads = &self.ports[at.0];
+            join(&mut driven, self.driven(at, pin, io));
+            join(&mut outside, (pads.wired >> pin & 1 != 0).then_some(pads.external >> pin & 1 != 0));
+            join(&mut pulled, match io.reg(at.1 + PIN_CNF + pin * 4) >> 2 & 3 {
+                1 => Some(false),
+                3 => Some(true),
+                _ => None,
+            });
         }
-        io.set(base + LATCH, io.reg(base + LATCH) | sensed & !self.ports[port].sensed);
-        self.ports[port].sensed = sensed;
-        self.tell_detect(at, io);
+        driven.or(outside).or(pulled).unwrap_or(false)
+    }
+
+    /// Recomputes the pads in `which`, those they are joined to, and all that follows from them.
+    fn update(&mut self, (port, base): Port, which: u32, io: &mut Io<'_, '_>) {
+        let mut left = u64::from(which) << (32 * port);
+        while left != 0 {
+            let net = self.net(left.trailing_zeros());
+            left &= !net;
+            let level = self.level(net, io);
+            for number in (0..64u32).filter(|number| net >> number & 1 != 0) {
+                self.pad(PORTS[(number / 32) as usize], number % 32, level, io);
+            }
+        }
+        self.tell_detect((port, base), io);
+    }
+
+    /// A pad has this level now.
+    fn pad(&mut self, (port, base): Port, pin: u32, level: bool, io: &mut Io<'_, '_>) {
+        let bit = 1 << pin;
+        if level != (self.ports[port].levels & bit != 0) {
+            self.ports[port].levels ^= bit;
+            let number = port as u8 * 32 + pin as u8;
+            if usize::from(number) < NAMES.len() {
+                io.cx.drive(u16::from(number), level);
+            }
+            Signal::Level { pin: number, level }.send(io);
+        }
+        let cnf = io.reg(base + PIN_CNF + pin * 4);
+        let senses = cnf & 2 == 0
+            && match cnf >> 16 & 3 {
+                2 => level,
+                3 => !level,
+                _ => false,
+            };
+        let before = self.ports[port].sensed;
+        self.ports[port].sensed = if senses { before | bit } else { before & !bit };
+        if senses && before & bit == 0 {
+            io.set(base + LATCH, io.reg(base + LATCH) | bit);
+        }
+        // A jumper may lead to the other port.
+        self.tell_detect((port, base), io);
     }
 
     fn tell_detect(&mut self, (port, base): Port, io: &mut Io<'_, '_>) {
@@ -252,6 +308,15 @@ impl Gpio {
         }
     }
 
+    /// PS 13.2 (UICR): both PSELRESET registers name the pad that resets the chip when it falls.
+    fn is_reset_pin(&self, pin: u16, io: &mut Io<'_, '_>) -> bool {
+        const PSELRESET: u64 = 0x1000_1200;
+        let mut words = [0; 8];
+        self.config.series == Series::Nrf52
+            && io.cx.dma_read(PSELRESET, &mut words).is_ok()
+            && words.chunks_exact(4).all(|word| word == u32::from(pin).to_le_bytes())
+    }
+
     /// Port 0 has its registers below port 1's.
     fn port_of(offset: u32) -> Port {
         PORTS[usize::from(offset >= PORT1 + OUT)]
@@ -264,7 +329,17 @@ impl Logic for Gpio {
     type Config = GpioConfig;
 
     fn new(config: GpioConfig) -> Self {
-        Self { config, ports: Default::default() }
+        let mut nets: Vec<u64> = Vec::new();
+        for pair in &config.jumpers {
+            let mut net = pair.iter().fold(0, |net, pin| net | 1 << (pin & 63));
+            nets.retain(|other| {
+                let apart = other & net == 0;
+                net |= if apart { 0 } else { *other };
+                apart
+            });
+            nets.push(net);
+        }
+        Self { config, ports: Default::default(), nets }
     }
 
     fn spec(&self) -> &'static Spec {
@@ -297,6 +372,19 @@ impl Logic for Gpio {
             for pin in (0..32).filter(|pin| (before & !self.ports[port].levels) >> pin & 1 != 0) {
                 Signal::Level { pin: port as u8 * 32 + pin, level: false }.send(io);
             }
+        }
+    }
+
+    /// PS 18.8: waking from System OFF leaves the pads as they were.
+    fn survives(&self, cause: ResetCause) -> bool {
+        cause == ResetCause::WakeUp
+    }
+
+    fn survive(&mut self, io: &mut Io<'_, '_>) {
+        for (port, base) in PORTS {
+            let pads = &mut self.ports[port];
+            (pads.levels, pads.taken) = (0, 0);
+            self.update((port, base), u32::MAX, io);
         }
     }
 
@@ -357,8 +445,12 @@ impl Logic for Gpio {
 
     fn input(&mut self, pin: u16, level: bool, io: &mut Io<'_, '_>) {
         let at = PORTS[usize::from(pin >= 32)];
-        let pads = &mut self.ports[at.0];
         let bit = 1 << (pin & 31);
+        let falls = !level && self.ports[at.0].wired & self.ports[at.0].external & bit != 0;
+        if falls && self.is_reset_pin(pin, io) {
+            io.cx.reset_machine(ResetCause::Pin);
+        }
+        let pads = &mut self.ports[at.0];
         pads.wired |= bit;
         pads.external = if level { pads.external | bit } else { pads.external & !bit };
         self.update(at, bit, io);
@@ -393,7 +485,7 @@ mod tests {
 
     #[test]
     fn port_1_is_above_port_0() {
-        let mut rig = Rig::new(Block::<Gpio>::new(GpioConfig { series: Series::Nrf52, ports: 2 }));
+        let mut rig = Rig::new(Block::<Gpio>::new(GpioConfig { ports: 2, ..GpioConfig::default() }));
         rig.write(PORT1 + DIRSET, 1 << 2);
         rig.write(PORT1 + OUTSET, 1 << 2);
         assert!(rig.line("p34"));
@@ -469,6 +561,54 @@ mod tests {
         assert!(!signals(&mut rig).contains(&Signal::Detect { port: 0, level: false }));
         rig.write(LATCH, 1);
         assert_eq!(signals(&mut rig), [Signal::Detect { port: 0, level: false }]);
+    }
+
+    #[test]
+    fn jumpers_join_pads() {
+        let jumpers = vec![[2, 0], [33, 2]];
+        let mut rig = Rig::new(Block::<Gpio>::new(GpioConfig { ports: 2, jumpers, ..GpioConfig::default() }));
+        rig.write(PIN_CNF, 3 << 2); // an input with pull-up
+        assert_eq!((rig.read(IN), rig.lines[33]), (1, true));
+        rig.write(PIN_CNF + 8, 1 | 6 << 8); // open drain
+        assert_eq!(rig.read(IN) & 1, 0);
+        rig.write(OUTSET, 4);
+        assert_eq!(rig.read(IN) & 1, 1, "let go, the other pad's pull-up shows");
+        rig.write(PORT1 + PIN_CNF + 4, 3 << 16); // the third pad senses low
+        rig.write(OUTCLR, 4);
+        assert_eq!((rig.read(IN) & 1, rig.read(PORT1 + LATCH)), (0, 2));
+        assert!(signals(&mut rig).contains(&Signal::Detect { port: 1, level: true }));
+    }
+
+    #[test]
+    fn pads_stay_over_a_wake_up_and_fall_at_any_other_reset() {
+        // PS 18.8: GPIO is not reset by the wake-up from System OFF.
+        let mut rig = rig();
+        rig.write(PIN_CNF + 12, 1);
+        rig.write(OUTSET, 8);
+        rig.lines.fill(false); // as the machine does
+        rig.with(|gpio, cx| gpio.restart(ResetCause::WakeUp, cx));
+        assert_eq!((rig.lines[3], rig.read(OUT)), (true, 8));
+        rig.lines.fill(false);
+        rig.with(|gpio, cx| gpio.restart(ResetCause::Software, cx));
+        assert_eq!((rig.lines[3], rig.read(OUT), rig.read(PIN_CNF + 12)), (false, 0, 2));
+    }
+
+    #[test]
+    fn the_pad_that_uicr_names_resets_the_chip() {
+        // PS 13.2: PSELRESET[0] and [1] must agree.
+        let mut rig = rig();
+        rig.host.base = 0x1000_1200;
+        rig.host.memory = [21u32, 21].iter().flat_map(|word| word.to_le_bytes()).collect();
+        rig.input(21, true);
+        rig.input(20, true);
+        rig.input(20, false);
+        assert!(rig.resets.is_empty());
+        rig.input(21, false);
+        assert_eq!(rig.resets, [ResetCause::Pin]);
+        rig.host.memory[4] = 22;
+        rig.input(21, true);
+        rig.input(21, false);
+        assert_eq!(rig.resets.len(), 1);
     }
 
     #[test]

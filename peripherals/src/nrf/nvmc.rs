@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::block::{Io, Logic, Regs, Series, Spec, array, f, stub};
+use super::gpio::Signal;
 
 const READY: u32 = 0x400;
 const READYNEXT: u32 = 0x408;
@@ -18,9 +19,12 @@ const ERASEPCR0: u32 = 0x510;
 const ERASEUICR: u32 = 0x514;
 const ERASEPAGEPARTIAL: u32 = 0x518;
 const ERASEPAGEPARTIALCFG: u32 = 0x51C;
+const ACL: u32 = 0x800;
 
 const WRITE: u32 = 1;
 const ERASE: u32 = 2;
+/// PERM's bit that blocks writing and erasing.
+const ACL_WRITE: u32 = 2;
 
 const COMMON: &[Register] = &[
     Register::ro(READY, "READY", 1).fields(&[f("READY", 0, 1)]),
@@ -47,9 +51,9 @@ static SPEC52: Spec = Spec::new(
     &[
         COMMON,
         NRF52,
-        array!(stub 0x800, 0x10, "ACL[", "].ADDR", 0; 0 1 2 3 4 5 6 7),
-        array!(stub 0x804, 0x10, "ACL[", "].SIZE", 0; 0 1 2 3 4 5 6 7),
-        array!(stub 0x808, 0x10, "ACL[", "].PERM", 0; 0 1 2 3 4 5 6 7),
+        array!(rw ACL, 0x10, "ACL[", "].ADDR", 0; 0 1 2 3 4 5 6 7),
+        array!(rw ACL + 4, 0x10, "ACL[", "].SIZE", 0; 0 1 2 3 4 5 6 7),
+        array!(partial ACL + 8, 0x10, "ACL[", "].PERM", 0; 0 1 2 3 4 5 6 7),
     ],
 );
 
@@ -87,12 +91,14 @@ const UICR: u32 = 0x1000_1000;
 
 /// NVMC. The board gives it the care of writes to flash and UICR (`"rom_writes"`).
 ///
-/// The CPU is not stalled while flash is busy; READY tells the truth. How often a word may be written
-/// between erases is not checked. ACL holds its values without protecting.
+/// How often a word may be written between erases is not checked. ACL and BPROT protect against writing and
+/// erasing; ACL does not protect against reading.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Nvmc {
     config: NvmcConfig,
     busy: Time,
+    /// Blocks of 4 KiB that BPROT protects, as bits.
+    protected: [u64; 8],
     /// Page and milliseconds of a partial erase under way.
     partial: (u32, u32),
 }
@@ -106,11 +112,29 @@ impl Nvmc {
         }
     }
 
-    fn wait(&mut self, io: &Io<'_, '_>, time: Time) {
+    /// PS 11.1, 11.3: a CPU that executes from flash waits until it is written or erased.
+    fn wait(&mut self, io: &mut Io<'_, '_>, time: Time) {
         self.busy = self.busy.max(io.now()) + time;
+        io.cx.stall(self.busy);
+    }
+
+    /// Whether BPROT or ACL (nRF52840 PS 4.6) forbids changing `len` bytes at `from`.
+    fn forbidden(&self, from: u32, len: u32, io: &Io<'_, '_>) -> bool {
+        let end = from.saturating_add(len);
+        let block = |number: u32| self.protected.get((number / 64) as usize).map_or(0, |bits| bits >> (number % 64) & 1);
+        let by_block = from < self.config.flash && (from / 4096..end.div_ceil(4096)).any(|number| block(number) != 0);
+        let by_list = (0..8).map(|n| ACL + n * 0x10).any(|acl| {
+            let (addr, size) = (io.reg(acl), io.reg(acl + 4));
+            io.reg(acl + 8) & ACL_WRITE != 0 && from < addr.saturating_add(size) && addr < end
+        });
+        by_block || by_list
     }
 
     fn erase(&mut self, io: &mut Io<'_, '_>, from: u32, len: u32) {
+        if self.forbidden(from, len, io) {
+            io.cx.guest_error(format!("NVMC: {from:#010x} is protected and stays as it is"));
+            return;
+        }
         let blank = [0xFF; 1024];
         let mut at = from;
         let end = from.saturating_add(len);
@@ -135,7 +159,7 @@ impl Logic for Nvmc {
     type Config = NvmcConfig;
 
     fn new(config: NvmcConfig) -> Self {
-        Self { config, busy: Time::ZERO, partial: (0, 0) }
+        Self { config, busy: Time::ZERO, protected: [0; 8], partial: (0, 0) }
     }
 
     fn spec(&self) -> &'static Spec {
@@ -150,14 +174,33 @@ impl Logic for Nvmc {
     }
 
     fn reset(&mut self, _: &mut Io<'_, '_>) {
-        (self.busy, self.partial) = (Time::ZERO, (0, 0));
+        *self = Self::new(self.config);
+    }
+
+    fn listens(&self) -> bool {
+        true
+    }
+
+    fn bus_event(&mut self, addr: Addr, _: &mut Io<'_, '_>) {
+        if let Some(Signal::Protect { block }) = Signal::parse(addr)
+            && let Some(bits) = self.protected.get_mut(usize::from(block / 64))
+        {
+            *bits |= 1 << (block % 64);
+        }
     }
 
     fn view(&self, offset: u32, _: &Regs<'_>, now: Time) -> Option<u32> {
         matches!(offset, READY | READYNEXT).then(|| u32::from(self.busy <= now))
     }
 
-    fn write(&mut self, offset: u32, value: u32, _: u32, io: &mut Io<'_, '_>) {
+    fn write(&mut self, offset: u32, value: u32, old: u32, io: &mut Io<'_, '_>) {
+        // nRF52840 PS 4.6: a list entry can be written once between resets.
+        if offset >= ACL {
+            if old != 0 {
+                io.set(offset, old);
+            }
+            return;
+        }
         let [_, page_time, all_time] = self.times();
         let erases = matches!(offset, ERASEPAGE | ERASEALL | ERASEPCR0 | ERASEUICR | ERASEPAGEPARTIAL);
         if !erases {
@@ -214,6 +257,10 @@ impl Logic for Nvmc {
             io.cx.guest_error(format!("a write to flash at {addr:#010x} without CONFIG.WEN = Wen"));
             return Err(BusError::Refused(addr));
         }
+        if self.forbidden(addr as u32, 4, io) {
+            io.cx.guest_error(format!("a write to protected flash at {addr:#010x}"));
+            return Err(BusError::Refused(addr));
+        }
         let mut old = [0; 4];
         io.cx.dma_read(addr, &mut old)?;
         io.cx.dma_write(addr, &(u32::from_le_bytes(old) & value).to_le_bytes())?;
@@ -227,7 +274,7 @@ impl Logic for Nvmc {
 mod tests {
     use super::*;
     use crate::nrf::block::Block;
-    use consort_core::component::{Model, Peripheral};
+    use consort_core::component::{Component, Model, Peripheral};
     use consort_core::testing::Rig;
 
     fn rig() -> Rig<Block<Nvmc>> {
@@ -249,6 +296,7 @@ mod tests {
         assert!(store(&mut rig, 8, Width::Byte, 0).is_err());
         store(&mut rig, 8, Width::Word, 0xFFFF_00FF).unwrap();
         assert_eq!(rig.read(READY), 0);
+        assert_eq!(rig.stalls, [Time::from_us(46)], "RM 6.1.1: the CPU waits");
         rig.run_for(Time::from_us(46));
         assert_eq!(rig.read(READY), 1);
         store(&mut rig, 8, Width::Word, 0x1234_FFFF).unwrap();
@@ -268,5 +316,38 @@ mod tests {
         assert_eq!(rig.read(READY), 0);
         rig.run_for(Time::from_us(21_300));
         assert_eq!(rig.read(READY), 1);
+    }
+
+    #[test]
+    fn protected_blocks_stay_as_they_are_until_a_reset() {
+        // nRF52832 PS 12 (BPROT).
+        let mut rig = rig();
+        rig.with(|nvmc, cx| nvmc.bus_event(Signal::Protect { block: 0 }.addr(), cx));
+        rig.write(CONFIG, WRITE);
+        assert!(store(&mut rig, 8, Width::Word, 0).is_err());
+        rig.write(CONFIG, ERASE);
+        rig.host.memory.fill(0);
+        rig.write(ERASEPAGE, 0x400);
+        assert_eq!(rig.host.memory[0x400], 0);
+        rig.with(|nvmc, cx| nvmc.reset(cx));
+        rig.write(CONFIG, ERASE);
+        rig.write(ERASEPAGE, 0x400);
+        assert_eq!(rig.host.memory[0x400], 0xFF);
+    }
+
+    #[test]
+    fn access_control_lists_protect_their_region() {
+        // nRF52840 PS 4.6 (ACL): the entry is written once; PERM.WRITE blocks writing and erasing.
+        let config = NvmcConfig { series: Series::Nrf52, flash: 0x3000, page: 4096, uicr: 1024 };
+        let mut rig = Rig::new(Block::<Nvmc>::new(config));
+        rig.host.memory = vec![0xFF; 0x3000];
+        rig.write(ACL, 0x1000);
+        rig.write(ACL + 4, 0x1000);
+        rig.write(ACL + 8, ACL_WRITE);
+        rig.write(ACL, 0x2000);
+        assert_eq!(rig.read(ACL), 0x1000);
+        rig.write(CONFIG, WRITE);
+        let mut at = |addr| rig.with(|nvmc, cx| nvmc.rom_write(addr, Width::Word, 0, cx)).is_ok();
+        assert_eq!([at(0xFFC), at(0x1000), at(0x1FFC), at(0x2000)], [true, false, false, true]);
     }
 }

@@ -73,16 +73,67 @@ static SPEC: Spec = Spec::new(
 
 /// PWM.
 ///
-/// Edges of a running waveform are not put on the pads: a pad gets the level it has for most of the period
-/// (so a buzzer is silent and a dimmed LED on or off). PWMPERIODEND comes once for each step of the
-/// sequence, not for each repetition by REFRESH, unless its interrupt is enabled.
+/// PWMPERIODEND comes once for each step of the sequence, not for each repetition by REFRESH, unless its
+/// interrupt is enabled.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Pwm {
     playing: Option<Playing>,
     /// When the next step (or, with PWMPERIODEND's interrupt, period) ends.
     next: Time,
     stopping: bool,
-    taken: [Option<u8>; 4],
+    pins: [Option<u8>; 4],
+    /// What is on the pads; it stays after the sequence's end, until STOP.
+    wave: Option<Wave>,
+    /// When it next changes a pad.
+    edge: Time,
+}
+
+/// The waveform of one step.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Wave {
+    begun: Time,
+    tick: Time,
+    top: u32,
+    up_and_down: bool,
+    /// Compare value of each channel, with the polarity in bit 15.
+    compare: [u16; 4],
+}
+
+impl Wave {
+    fn period(&self) -> u64 {
+        u64::from(self.top) << u32::from(self.up_and_down)
+    }
+
+    /// The ticks of a period between which the counter is past the compare value.
+    fn past(&self, channel: usize) -> (u64, u64) {
+        let compare = u64::from(self.compare[channel] & 0x7FFF).min(u64::from(self.top));
+        let end = if self.up_and_down { self.period() - compare } else { self.period() };
+        (compare, end)
+    }
+
+    fn ticks(&self, now: Time) -> u64 {
+        now.since(self.begun).as_ps() / self.tick.as_ps().max(1)
+    }
+
+    /// PS 47.1: POLARITY 0 begins low and rises at the compare, 1 the other way round.
+    fn level(&self, channel: usize, now: Time) -> bool {
+        let (from, to) = self.past(channel);
+        let phase = self.ticks(now) % self.period().max(1);
+        (from..to).contains(&phase) != (self.compare[channel] & 0x8000 != 0)
+    }
+
+    /// When the channel next changes its level.
+    fn next(&self, channel: usize, now: Time) -> Time {
+        let (from, to) = self.past(channel);
+        let period = self.period();
+        if from >= to || from == 0 && to == period {
+            return Time::MAX;
+        }
+        let phase = self.ticks(now) % period;
+        let ahead = [from, to % period].map(|at| if at > phase { at } else { at + period });
+        let ticks = self.ticks(now) - phase + ahead[0].min(ahead[1]);
+        self.begun + Time::from_ps(self.tick.as_ps().saturating_mul(ticks))
+    }
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -122,23 +173,21 @@ impl Pwm {
         };
         let waveform = io.reg(DECODER) & 3 == 3;
         let top = if waveform { u32::from(value(3) & 0x7FFF) } else { io.reg(COUNTERTOP) };
-        for channel in 0..4 {
-            let duty = match width {
-                1 => value(0),
-                2 => value(channel / 2),
-                _ if waveform && channel == 3 => continue,
-                _ => value(channel),
-            };
-            // PS 47.1: POLARITY 1 begins high and falls at the compare, 0 the other way round.
-            let high = if duty & 0x8000 != 0 {
-                u32::from(duty & 0x7FFF)
-            } else {
-                top.saturating_sub(u32::from(duty))
-            };
-            if let Some(pin) = self.taken[channel as usize] {
-                Signal::Take { pin, level: Some(high * 2 > top) }.send(io);
-            }
-        }
+        let compare = std::array::from_fn(|channel| match width {
+            1 => value(0),
+            2 => value(channel as u32 / 2),
+            // PS 47.2, WaveForm: the fourth value is COUNTERTOP, so there is no fourth channel.
+            _ if waveform && channel == 3 => 0x8000,
+            _ => value(channel as u32),
+        });
+        self.wave = Some(Wave {
+            begun: io.now(),
+            tick: Time::from_ps(62_500 << io.reg(PRESCALER).min(7)),
+            top: top.max(3),
+            up_and_down: io.reg(MODE) & 1 != 0,
+            compare,
+        });
+        self.put(io);
         playing.periods = Self::setting(playing.sequence, 8, io) + 1;
         self.go(playing, top, io);
     }
@@ -184,9 +233,22 @@ impl Pwm {
         }
     }
 
+    /// Puts the waveform's present levels on the pads.
+    fn put(&mut self, io: &mut Io<'_, '_>) {
+        self.edge = Time::MAX;
+        let Some(wave) = self.wave else { return };
+        for (channel, pin) in self.pins.into_iter().enumerate() {
+            let Some(pin) = pin else { continue };
+            Signal::Take { pin, level: Some(wave.level(channel, io.now())) }.send(io);
+            self.edge = self.edge.min(wave.next(channel, io.now()));
+        }
+    }
+
+    /// PS 47.4: without a waveform the pads are GPIO's.
     fn release(&mut self, io: &mut Io<'_, '_>) {
-        for pin in &mut self.taken {
-            if let Some(pin) = pin.take() {
+        self.edge = Time::MAX;
+        if self.wave.take().is_some() {
+            for pin in self.pins.into_iter().flatten() {
                 Signal::Take { pin, level: None }.send(io);
             }
         }
@@ -199,7 +261,7 @@ impl Logic for Pwm {
     type Config = NoConfig;
 
     fn new(_: NoConfig) -> Self {
-        Self { playing: None, next: Time::MAX, stopping: false, taken: [None; 4] }
+        Self { playing: None, next: Time::MAX, stopping: false, pins: [None; 4], wave: None, edge: Time::MAX }
     }
 
     fn spec(&self) -> &'static Spec {
@@ -219,7 +281,12 @@ impl Logic for Pwm {
             STOP => {
                 // PS 47.4: STOPPED at the end of the present period.
                 self.stopping = true;
-                let end = io.now() + Self::period(io.reg(COUNTERTOP), io);
+                let period = Self::period(io.reg(COUNTERTOP), io);
+                let end = self.wave.map_or(io.now() + period, |wave| {
+                    let span = wave.tick.as_ps().saturating_mul(wave.period()).max(1);
+                    let periods = io.now().since(wave.begun).as_ps() / span + 1;
+                    wave.begun + Time::from_ps(span.saturating_mul(periods))
+                });
                 self.next = if self.playing.is_some() { self.next.min(end) } else { end };
             }
             _ => {}
@@ -232,27 +299,30 @@ impl Logic for Pwm {
         }
         self.release(io);
         if value & 1 != 0 {
-            self.taken = std::array::from_fn(|n| psel(io.reg(PSEL_OUT + n as u32 * 4)));
-            for pin in self.taken.into_iter().flatten() {
-                Signal::Take { pin, level: Some(false) }.send(io);
-            }
+            self.pins = std::array::from_fn(|n| psel(io.reg(PSEL_OUT + n as u32 * 4)));
         } else {
             (self.playing, self.next) = (None, Time::MAX);
         }
     }
 
     fn deadline(&self) -> Time {
-        self.next
+        self.next.min(self.edge)
     }
 
     fn wake(&mut self, io: &mut Io<'_, '_>) {
+        if self.next > io.now() {
+            self.put(io);
+            return;
+        }
         self.next = Time::MAX;
         if self.stopping {
             self.stopping = false;
             self.playing = None;
+            self.release(io);
             io.raise(STOPPED);
             return;
         }
+        self.put(io);
         let Some(playing) = self.playing.take() else { return };
         io.raise(PWMPERIODEND);
         if playing.periods > 0 {
@@ -299,5 +369,65 @@ mod tests {
         rig.write(STOP, 1);
         rig.run_for(Time::from_us(100));
         assert_eq!(rig.read(STOPPED), 1);
+    }
+
+    /// When a pad got which level, in microseconds.
+    fn edges(rig: &mut Rig<Block<Pwm>>, us: u64) -> Vec<(u64, Option<bool>)> {
+        let mut edges = Vec::new();
+        for at in 0..=us {
+            rig.events.clear();
+            rig.run_until(Time::from_us(at));
+            for event in &rig.events {
+                if let Some(Signal::Take { pin: 7, level }) = Signal::parse(u64::from(*event))
+                    && edges.last().is_none_or(|(_, last)| *last != level)
+                {
+                    edges.push((at, level));
+                }
+            }
+        }
+        edges
+    }
+
+    fn one_channel(duty: u16, mode: u32) -> Rig<Block<Pwm>> {
+        let mut rig = Rig::new(Block::<Pwm>::new(NoConfig {}));
+        rig.host.base = 0x2000_0000;
+        rig.host.memory = duty.to_le_bytes().to_vec();
+        rig.write(PSEL_OUT, 7);
+        rig.write(PRESCALER, 4); // 1 MHz
+        rig.write(COUNTERTOP, 10);
+        rig.write(MODE, mode);
+        rig.write(SEQ, 0x2000_0000);
+        rig.write(SEQ + 4, 1);
+        rig.write(SEQ + 8, 0);
+        rig.write(ENABLE, 1);
+        rig.write(SEQSTART, 1);
+        rig
+    }
+
+    #[test]
+    fn the_pad_has_the_waveforms_edges() {
+        // PS 47.1: edge-aligned; POLARITY 1 falls at the compare. The last value stays after the sequence.
+        let mut rig = one_channel(0x8003, 0);
+        let expected = [(0, Some(true)), (3, Some(false)), (10, Some(true)), (13, Some(false))];
+        rig.wake = rig.wake.min(Time::ZERO);
+        assert_eq!(edges(&mut rig, 19), expected);
+        rig.write(STOP, 1);
+        let after = edges(&mut rig, 40);
+        assert_eq!(after.last().map(|(_, level)| *level), Some(None), "GPIO's again");
+    }
+
+    #[test]
+    fn centre_aligned_waves_are_high_around_the_middle() {
+        // PS 47.1, up-and-down mode, POLARITY 0.
+        let mut rig = one_channel(4, 1);
+        rig.wake = rig.wake.min(Time::ZERO);
+        assert_eq!(edges(&mut rig, 25), [(0, Some(false)), (4, Some(true)), (16, Some(false)), (24, Some(true))]);
+    }
+
+    #[test]
+    fn a_constant_level_needs_no_wakes() {
+        let mut rig = one_channel(10, 0);
+        rig.run_for(Time::from_us(20));
+        assert_eq!(rig.wake, Time::MAX);
     }
 }

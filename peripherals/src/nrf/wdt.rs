@@ -2,7 +2,7 @@
 //!
 //! nRF51 Reference Manual v3.0 chapter 23; nRF52832 PS v1.4 chapter 37.
 
-use consort_core::component::{Coverage, Field, Register};
+use consort_core::component::{Coverage, Field, Register, ResetCause};
 use consort_core::{Clock, Time};
 use serde::{Deserialize, Serialize};
 
@@ -46,8 +46,7 @@ static SPEC52: Spec = Spec::new(
     &[REGISTERS, array!(wo RR, 4, "RR[", "]"; 0 1 2 3 4 5 6 7)],
 );
 
-/// WDT. Line `dog` goes high right before it resets the machine, for RESETREAS. It starts LFCLK for itself.
-/// It does not pause while the CPU sleeps or is halted, and any reset stops it.
+/// WDT. It starts LFCLK for itself. It does not pause while the CPU sleeps or is halted.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Wdt {
     series: Series,
@@ -82,12 +81,13 @@ impl Logic for Wdt {
         }
     }
 
-    fn lines(&self) -> &'static [&'static str] {
-        &["irq", "dog"]
-    }
-
     fn reset(&mut self, _: &mut Io<'_, '_>) {
         *self = Self::new(SeriesConfig { series: self.series });
+    }
+
+    /// PS 18.8: a soft reset and a lock-up leave the watchdog running.
+    fn survives(&self, cause: ResetCause) -> bool {
+        matches!(cause, ResetCause::Software | ResetCause::Lockup)
     }
 
     fn view(&self, offset: u32, regs: &Regs<'_>, _: Time) -> Option<u32> {
@@ -126,8 +126,7 @@ impl Logic for Wdt {
     fn wake(&mut self, io: &mut Io<'_, '_>) {
         if self.bites <= io.now() {
             self.bites = Time::MAX;
-            io.cx.drive(1, true);
-            io.cx.reset_machine("watchdog");
+            io.cx.reset_machine(ResetCause::Watchdog);
         } else if self.expires <= io.now() {
             // PS 37.1: the reset comes two LFCLK cycles after TIMEOUT.
             self.expires = Time::MAX;
@@ -141,7 +140,7 @@ impl Logic for Wdt {
 mod tests {
     use super::*;
     use crate::nrf::block::Block;
-    use consort_core::component::Model;
+    use consort_core::component::{Component, Model};
     use consort_core::testing::Rig;
 
     #[test]
@@ -161,6 +160,22 @@ mod tests {
         rig.run_for(Time::from_ms(999));
         assert_eq!((rig.read(TIMEOUT), rig.resets.len()), (0, 0));
         rig.run_for(Time::from_ms(2));
-        assert_eq!((rig.read(TIMEOUT), rig.resets.len(), rig.line("dog")), (1, 1, true));
+        assert_eq!((rig.read(TIMEOUT), rig.resets.as_slice()), (1, [ResetCause::Watchdog].as_slice()));
+    }
+
+    #[test]
+    fn only_strong_resets_stop_it() {
+        // PS 18.8: soft reset and lock-up leave the watchdog as it is.
+        let mut rig = Rig::new(Block::<Wdt>::new(SeriesConfig::default()));
+        rig.write(CRV, 32_767);
+        rig.write(START, 1);
+        rig.run_for(Time::from_ms(500));
+        rig.wake = Time::MAX; // as the machine does
+        rig.with(|wdt, cx| wdt.restart(ResetCause::Software, cx));
+        assert_eq!((rig.read(RUNSTATUS), rig.read(CRV)), (1, 32_767));
+        rig.run_for(Time::from_ms(502));
+        assert_eq!(rig.resets, [ResetCause::Watchdog]);
+        rig.with(|wdt, cx| wdt.restart(ResetCause::Watchdog, cx));
+        assert_eq!((rig.read(RUNSTATUS), rig.wake), (0, Time::MAX));
     }
 }
