@@ -2,6 +2,8 @@
 //! machines. Nothing here is part of a run's result, so the host's clock may be read.
 #![expect(clippy::disallowed_methods, clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark")]
 
+mod nrf;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -287,6 +289,9 @@ fn main() {
     // Memory first, while the process is small.
     if wanted("size") {
         size(&mut figures);
+    }
+    if wanted("beacons") {
+        nrf::beacons(&mut figures);
     }
     if wanted("speed") {
         speed(&mut figures, &dir);

@@ -199,6 +199,12 @@ pub struct StimulusEntry {
     /// What to set it to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<consort_core::component::Value>,
+    /// Instead of `to`: a curve of `[time after at, number]` in order of time, with straight lines between.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub curve: Vec<(Time, f64)>,
+    /// How often the curve's value is set, default 100ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every: Option<Time>,
     /// Reset and power.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub power: Option<PowerAction>,
@@ -379,9 +385,11 @@ impl FleetFile {
         }
         for (index, entry) in self.stimuli.iter().enumerate() {
             let pointer = format!("/stimuli/{index}");
-            let stimulus =
-                entry.stimulus(&fleet, &consoles).map_err(|message| document.error(&pointer, message))?;
-            fleet.inject(stimulus).map_err(|error| document.error(&pointer, error.to_string()))?;
+            let stimuli =
+                entry.stimuli(&fleet, &consoles).map_err(|message| document.error(&pointer, message))?;
+            for stimulus in stimuli {
+                fleet.inject(stimulus).map_err(|error| document.error(&pointer, error.to_string()))?;
+            }
         }
         Ok(Loaded { fleet, seed, consoles })
     }
@@ -575,8 +583,11 @@ fn find_port(fleet: &Fleet, plug: &str, kind: PortKind) -> Result<Endpoint, Stri
     }
 }
 
+/// A curve longer than this is a mistake.
+const MOST_POINTS: usize = 100_000;
+
 impl StimulusEntry {
-    fn stimulus(&self, fleet: &Fleet, consoles: &[Option<u16>]) -> Result<Stimulus, String> {
+    fn stimuli(&self, fleet: &Fleet, consoles: &[Option<u16>]) -> Result<Vec<Stimulus>, String> {
         let names = fleet.names();
         let index = names.iter().position(|known| *known == self.device).ok_or_else(|| {
             format!(
@@ -600,14 +611,50 @@ impl StimulusEntry {
                 let (component, channel) = target
                     .split_once('.')
                     .ok_or("`set` names component.channel, such as \"fpgaio.button0\"")?;
-                let value = self.to.clone().ok_or("`set` needs `to`: the value")?;
-                Action::Set { component: component.to_owned(), channel: channel.to_owned(), value }
+                let values = match &self.to {
+                    Some(value) if self.curve.is_empty() => vec![(self.at, value.clone())],
+                    None if !self.curve.is_empty() => self.points()?,
+                    _ => return Err("`set` needs `to`: the value, or `curve`".to_owned()),
+                };
+                let stimulus = |(at, value)| {
+                    let (component, channel) = (component.to_owned(), channel.to_owned());
+                    let action = Action::Set { component, channel, value };
+                    Stimulus { at, what: StimulusKind::Device(self.device.clone(), action) }
+                };
+                return Ok(values.into_iter().map(stimulus).collect());
             }
             (None, None, Some(PowerAction::Reset)) => Action::Reset,
             (None, None, Some(PowerAction::Off)) => Action::PowerOff,
             (None, None, Some(PowerAction::On)) => Action::PowerOn,
             _ => return Err("a stimulus does one thing: `send`, `set` or `power`".to_owned()),
         };
-        Ok(Stimulus { at: self.at, what: StimulusKind::Device(self.device.clone(), action) })
+        Ok(vec![Stimulus { at: self.at, what: StimulusKind::Device(self.device.clone(), action) }])
+    }
+
+    /// The values of the curve at its points and every so often between them.
+    fn points(&self) -> Result<Vec<(Time, consort_core::component::Value)>, String> {
+        let every = self.every.unwrap_or(Time::from_ms(100));
+        if every < Time::from_us(1) {
+            return Err("`every` is at least 1us".to_owned());
+        }
+        if self.curve.windows(2).any(|pair| pair[0].0 >= pair[1].0) {
+            return Err("the points of `curve` are not in order of time".to_owned());
+        }
+        let set = |after: Time, number: f64| (self.at + after, consort_core::component::Value::Number(number));
+        let mut values = Vec::new();
+        for pair in self.curve.windows(2) {
+            let ((from, low), (to, high)) = (pair[0], pair[1]);
+            let mut after = from;
+            while after < to {
+                let part = (after - from).as_ps() as f64 / (to - from).as_ps() as f64;
+                values.push(set(after, low + (high - low) * part));
+                if values.len() > MOST_POINTS {
+                    return Err(format!("the curve has more than {MOST_POINTS} values: make `every` longer"));
+                }
+                after += every;
+            }
+        }
+        values.extend(self.curve.last().map(|(after, number)| set(*after, *number)));
+        Ok(values)
     }
 }

@@ -394,12 +394,17 @@ impl MachineBus {
         self.effects.clear();
         self.parts.addressed.clear();
         self.wakes.fill(Time::MAX);
-        for index in 0..self.nodes.len() {
-            for line in 0..self.nodes[index].levels.len() {
-                self.effects.push((NodeId(index as u16), Effect::Line { line: line as u16, level: false }));
+        // Nobody is told of a falling line before all are reset: it would act on a state that is gone.
+        for node in &mut self.nodes {
+            for (level, targets) in node.levels.iter_mut().zip(&node.targets) {
+                if std::mem::replace(level, false) {
+                    self.irqs.extend(targets.iter().filter_map(|target| match target {
+                        Target::Irq(irq) => Some(IrqChange::Level(*irq, false)),
+                        Target::Pin(..) => None,
+                    }));
+                }
             }
         }
-        self.settle(now, memory);
         for index in 0..self.nodes.len() {
             self.with(NodeId(index as u16), now, memory, |model, cx| model.restart(cause, cx));
         }
@@ -410,7 +415,7 @@ impl MachineBus {
         self.irqs.retain(|change| matches!(change, IrqChange::Level(..)));
     }
 
-    /// A wire that is low never changed, so nobody was told of it: a pin must know a low wire from none.
+    /// A wire that is low after a reset may have been high before; and a pin must know a low wire from none.
     fn tell_low_wires(&mut self, now: Time, memory: &mut dyn Memory) {
         let mut low = Vec::new();
         let mut high = Vec::new();

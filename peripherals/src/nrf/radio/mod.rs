@@ -233,8 +233,13 @@ impl Radio {
     }
 
     fn enable(&mut self, tx: bool, io: &mut Io<'_, '_>) {
-        let from_rx = tx && matches!(self.state, State::Rx | State::RxIdle);
-        if self.state != State::Disabled && !from_rx {
+        // nRF52840 PS 6.20.5: RXIDLE and TXIDLE can turn round without DISABLED.
+        let turns = match self.state {
+            State::Rx | State::RxIdle => tx,
+            State::TxIdle => !tx,
+            state => state == State::Disabled,
+        };
+        if !turns {
             return;
         }
         self.stop_air();
@@ -510,14 +515,17 @@ impl Radio {
     }
 
     fn start_energy(&mut self, cca: bool, io: &Io<'_, '_>) {
-        if !matches!(self.state, State::RxIdle | State::Rx) {
+        if !matches!(self.state, State::RxIdle | State::Rx | State::RxRu) {
             return;
         }
         self.stop_energy();
         // nRF52840 PS 6.20.12.3, 6.20.12.4: eight symbols of 16 us; ED repeats EDCNT times.
         let times = if cca { 1 } else { u64::from(io.reg(EDCNT)) + 1 };
-        self.energy = Some(Energy { cca, since: io.now() });
-        self.plan(io.now() + Time::from_us(128 * times), Step::Energy);
+        // Asked for during ramp-up, the measurement begins with the receiver.
+        let ready = self.steps.iter().find(|(_, step)| *step == Step::Ready);
+        let since = ready.map_or(io.now(), |(at, _)| *at);
+        self.energy = Some(Energy { cca, since });
+        self.plan(since + Time::from_us(128 * times), Step::Energy);
     }
 
     fn energy_done(&mut self, io: &mut Io<'_, '_>) {

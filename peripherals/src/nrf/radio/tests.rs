@@ -331,3 +331,34 @@ fn disable_answers_even_when_disabled() {
     air.radios[0].with(|radio, cx| radio.receive(b"nonsense", cx));
     assert_eq!(air.radios[0].log.len(), 1);
 }
+
+#[test]
+fn a_transmitter_turns_to_reception_without_being_disabled() {
+    // nRF52840 PS 6.20.5: RXEN in TXIDLE ramps up the receiver.
+    let mut air = Air::new(1, Series::Nrf52);
+    let rig = &mut air.radios[0];
+    ble(rig);
+    rig.write(TXEN, 1);
+    rig.run_for(Time::from_us(140));
+    assert_eq!(rig.read(STATE), State::TxIdle as u32);
+    rig.write(RXEN, 1);
+    assert_eq!(rig.read(STATE), State::RxRu as u32);
+    rig.run_for(Time::from_us(140));
+    assert_eq!((rig.read(STATE), rig.read(RXREADY)), (State::RxIdle as u32, 1));
+}
+
+#[test]
+fn a_channel_assessment_asked_for_in_ramp_up_begins_with_the_receiver() {
+    // nRF52840 PS 6.20.12.4: the assessment takes 128 us.
+    let mut air = Air::new(1, Series::Nrf52);
+    let rig = &mut air.radios[0];
+    rig.write(MODE, 15);
+    rig.write(MODECNF0, 1);
+    rig.write(CCACTRL, 20 << 8);
+    rig.write(RXEN, 1);
+    rig.write(CCASTART, 1);
+    rig.run_for(Time::from_us(167));
+    assert_eq!((rig.read(CCAIDLE), rig.read(CCABUSY)), (0, 0));
+    rig.run_for(Time::from_us(1));
+    assert_eq!((rig.read(CCAIDLE), rig.read(CCABUSY)), (1, 0));
+}
