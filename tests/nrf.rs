@@ -19,7 +19,7 @@ fn build(fleet: &Value) -> Fleet {
     file.build(&document, Path::new("/"), &Overrides::default()).unwrap().fleet
 }
 
-/// What the UART said, and how many packets went on the air.
+/// What the first device's UART said, and how many packets went on the air.
 #[derive(Default)]
 struct Ears {
     said: String,
@@ -27,8 +27,8 @@ struct Ears {
 }
 
 impl Observer for Ears {
-    fn sent(&mut self, _: usize, port: &Port, sent: &Sent) {
-        if port.name == "uart0" {
+    fn sent(&mut self, device: usize, port: &Port, sent: &Sent) {
+        if device == 0 && port.name == "uart0" {
             self.said.extend(sent.data.iter().map(|byte| char::from(*byte)));
         }
     }

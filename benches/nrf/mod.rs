@@ -15,8 +15,10 @@ const SPAN: Time = Time::from_secs(10);
 fn micro_bits(threads: usize) -> Fleet {
     let firmware = format!("{}/firmware/bin/nrf-beacon.elf", env!("CARGO_MANIFEST_DIR"));
     // A grid of ten by ten metres: all in range of each other.
-    let device = |n: usize| json!({ "board": "microbit", "firmware": firmware, "position": [n % 10, n / 10, 0] });
-    let devices: serde_json::Map<String, Value> = (0..NODES).map(|n| (format!("bit-{n}"), device(n))).collect();
+    let device =
+        |n: usize| json!({ "board": "microbit", "firmware": firmware, "position": [n % 10, n / 10, 0] });
+    let devices: serde_json::Map<String, Value> =
+        (0..NODES).map(|n| (format!("bit-{n}"), device(n))).collect();
     let joins: Vec<&String> = devices.keys().collect();
     let file = json!({ "links": { "air": { "kind": "radio", "joins": joins } }, "devices": devices });
     let (file, document) = FleetFile::parse("beacons", &file.to_string()).unwrap();

@@ -87,7 +87,6 @@ static void Begin(void)
     REG(RADIO, RADIO_CRCPOLY) = 0x65B;
     REG(RADIO, RADIO_CRCINIT) = 0xABCDEF;
     REG(RADIO, RADIO_TIFS) = 150;
-    REG(RADIO, INTENSET) = 1u << 4; /* DISABLED */
     REG(RTC0, INTENSET) = 1u << 16;
     REG(RTC0, TASKS_START) = 1;
     /* 1 MHz; END and ADDRESS are captured by the pre-programmed channels 27 and 26. */
@@ -136,20 +135,23 @@ static void EndEvent(void)
     }
     REG(TIMER0, TIMER_TASKS_STOP) = 1;
     REG(CLOCK, TASKS_HFCLKSTOP) = 1;
-    REG(RADIO, RADIO_EVENTS_DISABLED) = 0;
-    NVIC_ICPR = 1u << RADIO_IRQ;
 }
 
-/* Waits for an event of the radio, at most until TIMER0 says so many microseconds; false when it is late. */
+/* Sleeps until an event of the radio, or until TIMER0 is so far; false when the event did not come. */
 static int Await(uint32_t event, uint32_t until)
 {
-    while (REG(RADIO, event) == 0) {
-        REG(TIMER0, TIMER_TASKS_CAPTURE3) = 1;
-        if (REG(TIMER0, TIMER_CC3) > until) {
-            return 0;
-        }
+    uint32_t bit = 1u << ((event - RADIO_EVENTS_READY) / 4);
+    REG(TIMER0, TIMER_EVENTS_COMPARE0) = 0;
+    REG(TIMER0, TIMER_CC0) = until;
+    REG(TIMER0, INTENSET) = 1u << 16;
+    REG(RADIO, INTENSET) = bit;
+    while (REG(RADIO, event) == 0 && REG(TIMER0, TIMER_EVENTS_COMPARE0) == 0) {
+        __asm volatile("wfe" ::: "memory");
     }
-    return 1;
+    REG(RADIO, INTENCLR) = bit;
+    REG(TIMER0, INTENCLR) = 1u << 16;
+    NVIC_ICPR = 1u << RADIO_IRQ | 1u << TIMER0_IRQ;
+    return REG(RADIO, event) != 0;
 }
 
 #endif

@@ -39,6 +39,7 @@ enum {
     RADIO_TXEN = 0x000,
     RADIO_RXEN = 0x004,
     RADIO_DISABLE = 0x010,
+    RADIO_EVENTS_READY = 0x100,
     RADIO_EVENTS_ADDRESS = 0x104,
     RADIO_EVENTS_END = 0x10C,
     RADIO_EVENTS_DISABLED = 0x110,
@@ -62,8 +63,10 @@ enum {
     TIMER_TASKS_STOP = 0x004,
     TIMER_TASKS_CLEAR = 0x00C,
     TIMER_TASKS_CAPTURE3 = 0x04C,
+    TIMER_EVENTS_COMPARE0 = 0x140,
     TIMER_BITMODE = 0x508,
     TIMER_PRESCALER = 0x510,
+    TIMER_CC0 = 0x540,
     TIMER_CC1 = 0x544,
     TIMER_CC2 = 0x548,
     TIMER_CC3 = 0x54C,
@@ -92,6 +95,7 @@ enum {
 #define SCB_SCR REG(0xE000ED10u, 0)
 
 #define RADIO_IRQ 1u
+#define TIMER0_IRQ 8u
 #define RTC0_IRQ 11u
 
 /* Sleeps until an event register is set. Its interrupt wakes the core (SEVONPEND) without a handler. */

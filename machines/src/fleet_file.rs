@@ -640,7 +640,8 @@ impl StimulusEntry {
         if self.curve.windows(2).any(|pair| pair[0].0 >= pair[1].0) {
             return Err("the points of `curve` are not in order of time".to_owned());
         }
-        let set = |after: Time, number: f64| (self.at + after, consort_core::component::Value::Number(number));
+        let set =
+            |after: Time, number: f64| (self.at + after, consort_core::component::Value::Number(number));
         let mut values = Vec::new();
         for pair in self.curve.windows(2) {
             let ((from, low), (to, high)) = (pair[0], pair[1]);

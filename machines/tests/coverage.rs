@@ -10,8 +10,12 @@ use std::path::Path;
 use consort_core::component::{Built, Coverage, Register};
 use consort_machines::board::Board;
 
-const BOARDS: [(&str, &str); 4] =
-    [("nRF51822", "microbit"), ("nRF52832", "nrf52dk"), ("nRF52833", "microbit-v2"), ("nRF52840", "nrf52840dk")];
+const BOARDS: [(&str, &str); 4] = [
+    ("nRF51822", "microbit"),
+    ("nRF52832", "nrf52dk"),
+    ("nRF52833", "microbit-v2"),
+    ("nRF52840", "nrf52840dk"),
+];
 
 const HEAD: &str = "# How much of each Nordic register works
 
@@ -84,5 +88,8 @@ fn the_coverage_page_says_what_the_models_declare() {
         std::fs::write(&path, &page).unwrap();
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == page, "docs/nrf-coverage.md is old: UPDATE_DOCS=1 cargo test -p consort-machines --test coverage");
+    assert!(
+        written == page,
+        "docs/nrf-coverage.md is old: UPDATE_DOCS=1 cargo test -p consort-machines --test coverage"
+    );
 }

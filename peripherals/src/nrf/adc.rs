@@ -196,6 +196,7 @@ mod tests {
 
     #[test]
     fn a_conversion_follows_input_prescaling_and_reference() {
+        // RM 30 (ADC): RESULT = input * prescaling * 2^RES / reference.
         let mut rig = Rig::new(Block::<Adc>::new(NoConfig {}));
         rig.with(|adc, cx| adc.set("ain3", &Value::Number(1.5), cx)).unwrap();
         rig.write(ENABLE, 1);

@@ -691,3 +691,60 @@ pub const NRF51_POWER: &[Register] = &[Register::rw(POWER, "POWER", 1).fields(&[
 pub fn psel(value: u32) -> Option<u8> {
     (value >> 31 == 0).then_some((value & 0x3F) as u8)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nrf::egu::Egu;
+    use crate::nrf::timer::{Timer, TimerConfig};
+    use consort_core::component::NoConfig;
+    use consort_core::testing::Rig;
+    use consort_core::trace::Level;
+
+    #[test]
+    fn the_interrupt_is_high_while_an_event_and_its_bit_are_set() {
+        // PS 15.8: INTEN, INTENSET, INTENCLR; PS 15.6: a task is triggered by writing 1.
+        let mut rig = Rig::new(Block::<Egu>::new(NoConfig {}));
+        rig.write(0x000, 0);
+        assert_eq!(rig.read(0x100), 0);
+        rig.write(0x000, 1);
+        rig.write(INTENSET, 0b11);
+        assert_eq!((rig.read(0x100), rig.read(INTENCLR), rig.line("irq")), (1, 0b11, true));
+        rig.write(INTENCLR, 0b01);
+        assert_eq!((rig.read(INTEN), rig.line("irq")), (0b10, false));
+        rig.write(INTEN, 0b01);
+        assert!(rig.line("irq"));
+        rig.write(0x100, 0);
+        assert_eq!((rig.read(0x100), rig.line("irq")), (0, false));
+    }
+
+    #[test]
+    fn only_shorts_and_interrupts_that_exist_can_be_set() {
+        let mut rig = Rig::new(Block::<Timer>::new(TimerConfig::default()));
+        rig.write(SHORTS, u32::MAX);
+        rig.write(INTEN, u32::MAX);
+        assert_eq!((rig.read(SHORTS), rig.read(INTEN)), (0x0F0F, 0x000F_0000));
+    }
+
+    #[test]
+    fn power_off_and_on_resets_an_nrf51_block() {
+        // RM 11.1.1: peripheral power control.
+        let config = TimerConfig { series: Series::Nrf51, cc: 4, bits: 32 };
+        let mut rig = Rig::new(Block::<Timer>::new(config));
+        rig.write(0x540, 7);
+        rig.write(POWER, 0);
+        assert_eq!((rig.read(0x540), rig.read(POWER)), (0, 0));
+        rig.write(POWER, 1);
+        assert_eq!(rig.read(POWER), 1);
+    }
+
+    #[test]
+    fn an_offset_without_a_register_is_told_once() {
+        let mut rig = Rig::new(Block::<Egu>::new(NoConfig {}));
+        for _ in 0..3 {
+            assert_eq!(rig.read(0xABC), 0);
+            rig.write(0xABC, 1);
+        }
+        assert_eq!(rig.log.iter().filter(|(level, _)| *level == Level::Unimplemented).count(), 1);
+    }
+}

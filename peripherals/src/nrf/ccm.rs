@@ -325,6 +325,7 @@ mod tests {
 
     #[test]
     fn the_sample_packet_of_the_core_specification_is_encrypted_and_decrypted() {
+        // Bluetooth Core v5.0, vol 6, part C, 1: sample data; PS 29 (CCM).
         let mut rig = rig();
         rig.write(MODE, 0);
         rig.host.memory[64..68].copy_from_slice(&[0x0F, 1, 0, 0x06]); // LL_START_ENC_RSP

@@ -62,18 +62,17 @@ const TASKS: &[Register] = &[
 ];
 
 const COMMON: &[Register] = &[
-    Register::rw(RESETREAS, "RESETREAS", 0)
-        .fields(&[
-            f("RESETPIN", 0, 1),
-            f("DOG", 1, 1),
-            f("SREQ", 2, 1),
-            f("LOCKUP", 3, 1),
-            f("OFF", 16, 1),
-            f("LPCOMP", 17, 1),
-            f("DIF", 18, 1),
-            f("NFC", 19, 1),
-            f("VBUS", 20, 1),
-        ]),
+    Register::rw(RESETREAS, "RESETREAS", 0).fields(&[
+        f("RESETPIN", 0, 1),
+        f("DOG", 1, 1),
+        f("SREQ", 2, 1),
+        f("LOCKUP", 3, 1),
+        f("OFF", 16, 1),
+        f("LPCOMP", 17, 1),
+        f("DIF", 18, 1),
+        f("NFC", 19, 1),
+        f("VBUS", 20, 1),
+    ]),
     Register::ro(HFCLKRUN, "HFCLKRUN", 0).fields(&[f("STATUS", 0, 1)]),
     Register::ro(HFCLKSTAT, "HFCLKSTAT", 0).fields(&[f("SRC", 0, 1), f("STATE", 16, 1)]),
     Register::ro(LFCLKRUN, "LFCLKRUN", 0).fields(&[f("STATUS", 0, 1)]),
@@ -481,6 +480,7 @@ mod tests {
 
     #[test]
     fn the_calibration_timer_counts_quarter_seconds() {
+        // PS 19.2.3: CTIV counts quarters of a second.
         let mut rig = rig();
         rig.write(CTIV, 4);
         rig.write(CTSTART, 1);

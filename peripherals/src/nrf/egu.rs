@@ -48,6 +48,7 @@ mod tests {
 
     #[test]
     fn each_task_gives_its_event() {
+        // PS 43 (EGU): task n triggers event n.
         let mut rig = Rig::new(Block::<Egu>::new(NoConfig {}));
         rig.write(INTENSET, 1 << 3);
         rig.write(TRIGGER + 8, 1);

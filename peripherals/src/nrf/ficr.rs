@@ -244,6 +244,7 @@ mod tests {
 
     #[test]
     fn the_identity_stays_through_resets() {
+        // PS 13 (FICR): written at production, read-only.
         let mut rig = Rig::new(Block::<Ficr>::new(FicrConfig { part: Part::Nrf52840 }));
         let read = |rig: &mut Rig<Block<Ficr>>| [rig.read(DEVICEID), rig.read(DEVICEADDR), rig.read(ER)];
         let before = read(&mut rig);

@@ -235,11 +235,14 @@ impl Gpio {
             let pads = &self.ports[at.0];
             join(&mut driven, self.driven(at, pin, io));
             join(&mut outside, (pads.wired >> pin & 1 != 0).then_some(pads.external >> pin & 1 != 0));
-            join(&mut pulled, match io.reg(at.1 + PIN_CNF + pin * 4) >> 2 & 3 {
-                1 => Some(false),
-                3 => Some(true),
-                _ => None,
-            });
+            join(
+                &mut pulled,
+                match io.reg(at.1 + PIN_CNF + pin * 4) >> 2 & 3 {
+                    1 => Some(false),
+                    3 => Some(true),
+                    _ => None,
+                },
+            );
         }
         driven.or(outside).or(pulled).unwrap_or(false)
     }
@@ -485,6 +488,7 @@ mod tests {
 
     #[test]
     fn port_1_is_above_port_0() {
+        // nRF52840 PS 6.9 (GPIO): P1 has the same registers, 0x300 above P0.
         let mut rig = Rig::new(Block::<Gpio>::new(GpioConfig { ports: 2, ..GpioConfig::default() }));
         rig.write(PORT1 + DIRSET, 1 << 2);
         rig.write(PORT1 + OUTSET, 1 << 2);
@@ -497,6 +501,7 @@ mod tests {
 
     #[test]
     fn outputs_follow_out_and_dir() {
+        // PS 20.1, 20.3: OUT shows on the pad while DIR is an output.
         let mut rig = rig();
         rig.write(OUTSET, 1 << 13);
         assert!(!rig.lines[13]);
@@ -510,6 +515,7 @@ mod tests {
 
     #[test]
     fn inputs_read_through_the_input_buffer_with_pulls() {
+        // PS 20.1: IN reads the pad through the connected input buffer; PULL holds a pad that nobody drives.
         let mut rig = rig();
         rig.write(PIN_CNF + 17 * 4, 0);
         assert_eq!(rig.read(IN), 0);
@@ -525,6 +531,7 @@ mod tests {
 
     #[test]
     fn open_drain_pins_let_go() {
+        // PS 20.3.3, DRIVE: S0D1 disconnects at one.
         let mut rig = rig();
         rig.write(PIN_CNF, 1 | 3 << 2 | 6 << 8); // output, pull-up, S0D1
         rig.write(OUTCLR, 1);
@@ -537,6 +544,7 @@ mod tests {
 
     #[test]
     fn sense_gives_detect_and_latch() {
+        // PS 20.1.1, 20.1.2: the sense mechanism, DETECT and LATCH.
         let mut rig = rig();
         rig.write(PIN_CNF + 4, 3 << 2 | 3 << 16); // pull-up, sense low
         assert!(signals(&mut rig).contains(&Signal::Level { pin: 1, level: true }));
@@ -553,6 +561,7 @@ mod tests {
 
     #[test]
     fn ldetect_stays_until_the_latch_is_cleared() {
+        // PS 20.1.2: DETECTMODE = LDETECT takes DETECT from LATCH.
         let mut rig = rig();
         rig.write(DETECTMODE, 1);
         rig.write(PIN_CNF, 2 << 16);
@@ -613,6 +622,7 @@ mod tests {
 
     #[test]
     fn a_peripheral_can_take_a_pad() {
+        // PS 20.1: a peripheral that owns a pad overrides OUT and DIR.
         let mut rig = rig();
         let mut take = |level| {
             let what = match level {

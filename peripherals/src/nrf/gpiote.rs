@@ -211,6 +211,7 @@ mod tests {
 
     #[test]
     fn edges_of_the_chosen_polarity_give_events() {
+        // PS 22.1, 22.4.7: an IN event for the edges that POLARITY chooses.
         let mut bench = Bench::new();
         bench.write(CONFIG + 4, EVENT_MODE | 7 << 8 | HI_TO_LO << 16);
         bench.write(INTENSET, 2);
@@ -222,6 +223,7 @@ mod tests {
 
     #[test]
     fn detect_gives_the_port_event() {
+        // PS 22.2: PORT comes with a rising DETECT.
         let mut bench = Bench::new();
         bench.gpio.write(0x700 + 3 * 4, 2 << 16);
         bench.input(3, true);

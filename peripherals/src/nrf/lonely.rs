@@ -397,6 +397,7 @@ mod tests {
 
     #[test]
     fn usbd_becomes_ready() {
+        // nRF52840 PS 6.35.4: USBEVENT with EVENTCAUSE.READY once enabled.
         let mut rig = Rig::new(Block::<Usbd>::new(NoConfig {}));
         rig.write(ENABLE, 1);
         rig.run_for(Time::from_us(300));
@@ -407,6 +408,7 @@ mod tests {
 
     #[test]
     fn an_empty_qspi_reads_ones() {
+        // nRF52840 PS 6.19: READSTART ends with READY; wires that nobody drives read ones.
         let mut rig = Rig::new(Block::<Qspi>::new(NoConfig {}));
         rig.host.base = 0x2000_0000;
         rig.host.memory = vec![0; 8];

@@ -6,6 +6,7 @@ mod adc;
 mod ccm;
 mod clock;
 mod comp;
+mod count;
 mod dma;
 mod ecb;
 mod egu;

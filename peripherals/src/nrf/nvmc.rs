@@ -121,8 +121,11 @@ impl Nvmc {
     /// Whether BPROT or ACL (nRF52840 PS 4.6) forbids changing `len` bytes at `from`.
     fn forbidden(&self, from: u32, len: u32, io: &Io<'_, '_>) -> bool {
         let end = from.saturating_add(len);
-        let block = |number: u32| self.protected.get((number / 64) as usize).map_or(0, |bits| bits >> (number % 64) & 1);
-        let by_block = from < self.config.flash && (from / 4096..end.div_ceil(4096)).any(|number| block(number) != 0);
+        let block = |number: u32| {
+            self.protected.get((number / 64) as usize).map_or(0, |bits| bits >> (number % 64) & 1)
+        };
+        let by_block =
+            from < self.config.flash && (from / 4096..end.div_ceil(4096)).any(|number| block(number) != 0);
         let by_list = (0..8).map(|n| ACL + n * 0x10).any(|acl| {
             let (addr, size) = (io.reg(acl), io.reg(acl + 4));
             io.reg(acl + 8) & ACL_WRITE != 0 && from < addr.saturating_add(size) && addr < end
@@ -305,6 +308,7 @@ mod tests {
 
     #[test]
     fn pages_are_erased_when_enabled() {
+        // RM 6.1.3, 6.1.4: ERASEPAGE with CONFIG.WEN = Een; READY is 0 for its time.
         let mut rig = rig();
         rig.host.memory.fill(0);
         rig.write(ERASEPAGE, 0x400);

@@ -171,6 +171,7 @@ mod tests {
 
     #[test]
     fn an_enabled_channel_joins_event_and_task_and_its_fork() {
+        // PS 21 (PPI): CH[n].EEP, CH[n].TEP, FORK[n].TEP, CHENSET.
         let mut rig = rig();
         rig.write(EEP + 8, 0x4000_8140);
         rig.write(TEP + 8, 0x4000_6000);
@@ -186,6 +187,7 @@ mod tests {
 
     #[test]
     fn fixed_channels_have_their_ends() {
+        // PS 21.1: pre-programmed channels 20 to 31.
         let mut rig = rig();
         rig.write(CHENSET, 1 << 20 | 1 << 26);
         assert_eq!(event(&mut rig, 0x4000_8140), [(0x4000_1000, 1)]);
@@ -194,6 +196,7 @@ mod tests {
 
     #[test]
     fn groups_switch_channels_together() {
+        // PS 21: CHG[n] with its EN and DIS tasks.
         let mut rig = rig();
         rig.write(CHG + 4, 0b1010);
         rig.write(CHEN, 0b0100);

@@ -421,7 +421,10 @@ mod tests {
         // PS 47.1, up-and-down mode, POLARITY 0.
         let mut rig = one_channel(4, 1);
         rig.wake = rig.wake.min(Time::ZERO);
-        assert_eq!(edges(&mut rig, 25), [(0, Some(false)), (4, Some(true)), (16, Some(false)), (24, Some(true))]);
+        assert_eq!(
+            edges(&mut rig, 25),
+            [(0, Some(false)), (4, Some(true)), (16, Some(false)), (24, Some(true))]
+        );
     }
 
     #[test]

@@ -117,6 +117,7 @@ mod tests {
 
     #[test]
     fn values_come_in_their_period_until_stopped() {
+        // PS 26 (RNG), 26.4: VALRDY in the period of a byte.
         let mut rig = Rig::new(Block::<Rng>::new(SeriesConfig::default()));
         rig.write(START, 1);
         let mut values = Vec::new();
@@ -136,6 +137,7 @@ mod tests {
 
     #[test]
     fn the_short_stops_after_one() {
+        // PS 26: VALRDY_STOP.
         let mut rig = Rig::new(Block::<Rng>::new(SeriesConfig::default()));
         rig.write(SHORTS, 1);
         rig.write(CONFIG, 1);

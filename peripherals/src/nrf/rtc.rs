@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::block::{EventInfo, Io, Logic, NRF51_POWER, Regs, Series, Spec, array, event, f, task};
+use super::count::Run;
 
 const START: u32 = 0x000;
 const STOP: u32 = 0x004;
@@ -90,11 +91,10 @@ pub struct Rtc {
     config: RtcConfig,
     lfclk: bool,
     started: bool,
-    /// COUNTER when the present run began, and the LFCLK edge at which it began.
-    base: u32,
+    /// Its ticks are increments.
+    run: Run,
+    /// The LFCLK edge at which the run began.
     since: Cycles,
-    /// Increments of the run whose events are done.
-    done: u64,
     deadline: Time,
 }
 
@@ -111,13 +111,7 @@ impl Rtc {
     }
 
     fn value(&self, io: &Io<'_, '_>) -> u32 {
-        self.base.wrapping_add(self.increments(io) as u32) & MASK
-    }
-
-    /// After how many increments of the run, more than those done, COUNTER is `target`.
-    fn next(&self, target: u32) -> u64 {
-        let value = self.base.wrapping_add(self.done as u32);
-        self.done + u64::from(target.wrapping_sub(value).wrapping_sub(1) & MASK) + 1
+        self.run.value(self.increments(io), MASK)
     }
 
     /// What each enabled event waits for.
@@ -125,14 +119,14 @@ impl Rtc {
         let enabled = io.reg(EVTEN) | io.inten();
         let mut waits = [None; 6];
         if enabled & 1 != 0 {
-            waits[0] = Some((TICK, self.done + 1));
+            waits[0] = Some((TICK, self.run.done + 1));
         }
         if enabled & 2 != 0 {
-            waits[1] = Some((OVRFLW, self.next(0)));
+            waits[1] = Some((OVRFLW, self.run.next(0, MASK)));
         }
         for n in 0..u32::from(self.config.cc.min(4)) {
             if enabled >> (16 + n) & 1 != 0 {
-                waits[2 + n as usize] = Some((COMPARE + n * 4, self.next(io.reg(CC + n * 4))));
+                waits[2 + n as usize] = Some((COMPARE + n * 4, self.run.next(io.reg(CC + n * 4), MASK)));
             }
         }
         waits
@@ -140,11 +134,11 @@ impl Rtc {
 
     fn advance(&mut self, io: &mut Io<'_, '_>) {
         let increments = self.increments(io);
-        if increments == self.done {
+        if increments == self.run.done {
             return;
         }
         let waits = self.waits(io);
-        self.done = increments;
+        self.run.done = increments;
         for (event, at) in waits.into_iter().flatten() {
             if at <= increments {
                 io.raise(event);
@@ -164,7 +158,7 @@ impl Rtc {
     }
 
     fn restart(&mut self, value: u32, io: &Io<'_, '_>) {
-        (self.base, self.since, self.done) = (value, LFCLK.first_at(io.now()), 0);
+        (self.run, self.since) = (Run::from(value), LFCLK.first_at(io.now()));
     }
 }
 
@@ -174,7 +168,14 @@ impl Logic for Rtc {
     type Config = RtcConfig;
 
     fn new(config: RtcConfig) -> Self {
-        Self { config, lfclk: false, started: false, base: 0, since: Cycles(0), done: 0, deadline: Time::MAX }
+        Self {
+            config,
+            lfclk: false,
+            started: false,
+            run: Run::default(),
+            since: Cycles(0),
+            deadline: Time::MAX,
+        }
     }
 
     fn spec(&self) -> &'static Spec {
@@ -196,7 +197,7 @@ impl Logic for Rtc {
         match offset {
             COUNTER => {
                 let increments = self.increments_at(now, regs.reg(PRESCALER));
-                Some(self.base.wrapping_add(increments as u32) & MASK)
+                Some(self.run.value(increments, MASK))
             }
             EVTENSET | EVTENCLR => Some(regs.reg(EVTEN)),
             _ => None,
@@ -208,7 +209,7 @@ impl Logic for Rtc {
         match task {
             START if !self.started => {
                 self.started = true;
-                self.restart(self.base, io);
+                self.restart(self.run.value(0, MASK), io);
             }
             STOP => {
                 self.restart(self.value(io), io);
@@ -272,6 +273,7 @@ mod tests {
 
     #[test]
     fn it_counts_only_with_lfclk() {
+        // PS 25.1.1: COUNTER runs on LFCLK.
         let mut rig = rig();
         rig.write(START, 1);
         rig.run_for(Time::from_secs(1));
@@ -317,6 +319,7 @@ mod tests {
 
     #[test]
     fn overflow_can_be_forced() {
+        // PS 25.1.4: TRIGOVRFLW sets 0xFFFFF0.
         let mut rig = rig();
         rig.write(INTENSET, 2);
         rig.write(TRIGOVRFLW, 1);
@@ -329,6 +332,7 @@ mod tests {
 
     #[test]
     fn tick_comes_at_each_increment() {
+        // PS 25.1.5: TICK, when EVTEN or INTEN enables it.
         let mut rig = rig();
         rig.write(INTENSET, 1);
         rig.write(START, 1);

@@ -222,6 +222,7 @@ mod tests {
 
     #[test]
     fn buffers_fill_at_the_sample_rate() {
+        // PS 44 (I2S), 46 (PDM): EasyDMA at the sample rate.
         let mut rig = Rig::new(Block::<Pdm>::new(NoConfig {}));
         rig.host.base = 0x2000_0000;
         rig.host.memory = vec![9; 64];

@@ -124,6 +124,7 @@ mod tests {
 
     #[test]
     fn a_measurement_takes_its_time_and_is_in_quarters_of_a_degree() {
+        // PS 27 (TEMP): DATARDY after t_TEMP, steps of 0.25 degrees.
         let mut rig = Rig::new(Block::<Temp>::new(SeriesConfig::default()));
         let set = |rig: &mut Rig<Block<Temp>>, value: f64| {
             rig.with(|temp, cx| temp.set("temperature", &Value::Number(value), cx))

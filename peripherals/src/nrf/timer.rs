@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::block::{Io, Logic, NRF51_POWER, Series, Short, Spec, array, f, short, task};
+use super::count::Run;
 
 const START: u32 = 0x000;
 const STOP: u32 = 0x004;
@@ -93,12 +94,10 @@ fn thirty_two() -> u8 {
 pub struct Timer {
     config: TimerConfig,
     running: bool,
-    /// The counter when the run began or, in counter mode, now.
-    base: u32,
+    /// In counter mode it has no ticks: its base is the counter.
+    run: Run,
     /// When the run began.
     since: Time,
-    /// Ticks of the run whose compare events are done.
-    done: u64,
     deadline: Time,
 }
 
@@ -134,26 +133,23 @@ impl Timer {
     }
 
     fn value(&self, io: &Io<'_, '_>) -> u32 {
-        self.base.wrapping_add(self.ticks(io) as u32) & self.mask(io)
+        self.run.value(self.ticks(io), self.mask(io))
     }
 
     /// The first tick after those done at which compare register `n` is reached.
     fn next(&self, n: u32, io: &Io<'_, '_>) -> u64 {
-        let mask = self.mask(io);
-        let value = self.base.wrapping_add(self.done as u32);
-        let away = io.reg(CC + n * 4).wrapping_sub(value).wrapping_sub(1) & mask;
-        self.done + u64::from(away) + 1
+        self.run.next(io.reg(CC + n * 4), self.mask(io))
     }
 
     /// Gives the events of all ticks up to now.
     fn advance(&mut self, io: &mut Io<'_, '_>) {
         let ticks = self.ticks(io);
-        if ticks == self.done {
+        if ticks == self.run.done {
             return;
         }
         let reached: u32 =
             (0..self.compares()).filter(|n| self.next(*n, io) <= ticks).fold(0, |set, n| set | 1 << n);
-        self.done = ticks;
+        self.run.done = ticks;
         for n in 0..self.compares() {
             if reached >> n & 1 != 0 {
                 io.raise(COMPARE + n * 4);
@@ -171,7 +167,7 @@ impl Timer {
 
     /// The run begins anew, now, from `value`.
     fn restart(&mut self, value: u32, io: &Io<'_, '_>) {
-        (self.base, self.since, self.done) = (value, io.now(), 0);
+        (self.run, self.since) = (Run::from(value), io.now());
     }
 }
 
@@ -181,7 +177,7 @@ impl Logic for Timer {
     type Config = TimerConfig;
 
     fn new(config: TimerConfig) -> Self {
-        Self { config, running: false, base: 0, since: Time::ZERO, done: 0, deadline: Time::MAX }
+        Self { config, running: false, run: Run::default(), since: Time::ZERO, deadline: Time::MAX }
     }
 
     fn spec(&self) -> &'static Spec {
@@ -200,17 +196,19 @@ impl Logic for Timer {
         self.advance(io);
         match task {
             START if !self.running => {
+                let value = self.value(io);
                 self.running = true;
-                self.restart(self.base, io);
+                self.restart(value, io);
             }
             STOP | SHUTDOWN => {
                 self.restart(self.value(io), io);
                 self.running = false;
             }
             COUNT if self.counts(io) && self.running => {
-                self.base = self.base.wrapping_add(1) & self.mask(io);
+                let value = self.run.value(1, self.mask(io));
+                self.restart(value, io);
                 for n in 0..self.compares() {
-                    if io.reg(CC + n * 4) & self.mask(io) == self.base {
+                    if io.reg(CC + n * 4) & self.mask(io) == value {
                         io.raise(COMPARE + n * 4);
                     }
                 }
@@ -283,6 +281,7 @@ mod tests {
 
     #[test]
     fn compare_gives_an_event_and_shorts_act_at_once() {
+        // PS 24.3, 24.5.3: COMPARE and its shorts to CLEAR and STOP.
         let mut rig = rig();
         rig.write(PRESCALER, 4);
         rig.write(CC, 100);
@@ -303,6 +302,7 @@ mod tests {
 
     #[test]
     fn the_width_wraps() {
+        // PS 24, BITMODE.
         let mut rig = rig();
         rig.write(BITMODE, 1);
         rig.write(PRESCALER, 0);
@@ -313,6 +313,7 @@ mod tests {
 
     #[test]
     fn counter_mode_counts_tasks() {
+        // PS 24.2: in counter mode COUNT increments.
         let mut rig = rig();
         rig.write(MODE, 1);
         rig.write(CC, 2);

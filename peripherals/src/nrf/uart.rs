@@ -544,6 +544,7 @@ mod tests {
 
     #[test]
     fn easydma_outside_ram_is_the_guests_error() {
+        // PS 14: EasyDMA reaches Data RAM only.
         let mut rig = rig(Series::Nrf52, 8);
         rig.write(TXD_PTR, 0x100);
         rig.write(TXD_MAXCNT, 1);

@@ -145,6 +145,7 @@ mod tests {
 
     #[test]
     fn it_bites_unless_all_enabled_registers_are_reloaded() {
+        // PS 37.1 to 37.3: every enabled reload register must be reloaded; the configuration is locked.
         let mut rig = Rig::new(Block::<Wdt>::new(SeriesConfig::default()));
         rig.write(CRV, 32_767);
         rig.write(RREN, 0b101);

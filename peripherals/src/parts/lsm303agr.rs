@@ -269,6 +269,7 @@ mod tests {
 
     #[test]
     fn acceleration_in_high_resolution() {
+        // LSM303AGR data sheet rev. 10, 4.1, 8: OUT_X_A, high-resolution mode, 12 bits left aligned.
         let mut rig = Rig::new(Lsm303agr::new(Lsm303agrConfig::default()));
         assert_eq!(read(&mut rig, ACCEL, WHO_AM_I_A), [0x33]);
         rig.with(|part, cx| part.set("x", &Value::Number(250.0), cx)).unwrap();
@@ -286,6 +287,7 @@ mod tests {
 
     #[test]
     fn the_field_in_its_own_unit() {
+        // LSM303AGR data sheet rev. 10, 4.3: 1.5 mgauss per digit.
         let mut rig = Rig::new(Lsm303agr::new(Lsm303agrConfig::default()));
         assert_eq!(read(&mut rig, MAG, WHO_AM_I_M), [0x40]);
         rig.with(|part, cx| part.set("field-z", &Value::Number(-30.0), cx)).unwrap();

@@ -136,6 +136,7 @@ mod tests {
 
     #[test]
     fn the_field_is_read_in_tenths_of_microtesla() {
+        // MAG3110 data sheet rev. 9.2, 5.2: 0.1 uT per digit.
         let mut rig = Rig::new(Mag3110::new(NoConfig {}));
         rig.with(|part, cx| {
             part.set("y", &Value::Number(-12.5), cx).unwrap();

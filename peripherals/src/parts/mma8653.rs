@@ -211,6 +211,7 @@ mod tests {
 
     #[test]
     fn samples_come_at_the_data_rate_and_pull_the_interrupt() {
+        // MMA8653FC data sheet rev. 8, 5.1, 6.1: OUT registers at the data rate of CTRL_REG1, DRDY interrupt.
         let mut rig = Rig::new(Mma8653::new(Mma8653Config::default()));
         assert_eq!(read(&mut rig, WHO_AM_I), [0x5A]);
         rig.with(|part, cx| part.set("x", &Value::Number(500.0), cx)).unwrap();

@@ -391,6 +391,7 @@ mod tests {
 
     #[test]
     fn what_is_sent_is_received() {
+        // PS 23.2 to 23.4: packet, CRC, whitening.
         let ram: Vec<u8> = [0x42, 20].into_iter().chain(0..20).collect();
         let layout = ble();
         let (bits, _) = layout.encode(&ram, (0x8E89_BED6, 32));
@@ -405,6 +406,7 @@ mod tests {
 
     #[test]
     fn big_endian_fields_and_s1() {
+        // PS 23.1: S1 and ENDIAN.
         let layout =
             Layout { s0: 0, length: 6, s1: 3, big: true, most: 32, fixed: 1, whitening: None, ..ble() };
         let ram = [2, 5, 0xAA, 0xBB, 0xCC];

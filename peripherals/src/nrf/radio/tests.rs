@@ -161,6 +161,7 @@ fn logical_addresses_match_in_order() {
 
 #[test]
 fn a_receiver_that_comes_late_hears_nothing() {
+    // PS 23.7: only a receiver in RX finds an address.
     for (wait, expected) in [(2, true), (20, false)] {
         let mut air = Air::new(2, Series::Nrf52);
         air.radios.iter_mut().for_each(ble);
@@ -207,6 +208,7 @@ fn the_inter_frame_space_is_kept_by_hardware() {
 
 #[test]
 fn the_stronger_of_two_packets_survives_and_equals_destroy_each_other() {
+    // PS 23.15.6: co-channel C/I.
     for (difference, expected) in [(0, false), (20_000, true)] {
         let mut air = Air::new(2, Series::Nrf52);
         air.radios.iter_mut().for_each(ble);
@@ -324,6 +326,7 @@ fn saved_in_the_middle_of_a_packet_it_goes_on_the_same() {
 
 #[test]
 fn disable_answers_even_when_disabled() {
+    // PS 23.6, 23.14: DISABLE gives DISABLED.
     let mut air = Air::new(1, Series::Nrf51);
     air.radios[0].write(DISABLE, 1);
     assert_eq!(air.radios[0].read(DISABLED), 1);

@@ -158,6 +158,7 @@ mod tests {
 
     #[test]
     fn bytes_are_exchanged_at_the_chosen_rate() {
+        // RM 25.1.2: TXD and RXD are double buffered; READY for each byte.
         let mut rig = rig(Series::Nrf51, 1);
         rig.host.bus_data = [0x11, 0x22].into();
         rig.write(TXD, 0xA5);
@@ -175,6 +176,7 @@ mod tests {
 
     #[test]
     fn spim_moves_buffers_and_fills_up_with_orc() {
+        // PS 31.3, 31.6: EasyDMA lists, over-read character, END.
         let mut rig = rig(Series::Nrf52, 7);
         rig.host.base = 0x2000_0000;
         rig.host.memory = vec![1, 2, 0, 0, 0, 0];

@@ -305,6 +305,7 @@ mod tests {
 
     #[test]
     fn nobody_there_is_an_address_nack() {
+        // RM 28.7, ERRORSRC.ANACK.
         let mut rig = rig(Series::Nrf51, 5);
         rig.write(ADDRESS, 0x55);
         rig.write(STARTTX, 1);
