@@ -13,7 +13,7 @@ use consort_core::fleet::{Fleet, Pace};
 use consort_core::link::{Lan, LanConfig};
 use consort_core::rng::Rng;
 use consort_machines::Machine;
-use consort_machines::board::Board;
+use consort_machines::board::{Board, Timing};
 use consort_machines::fleet_file::load_images;
 use consort_machines::machine::Options;
 use serde_json::json;
@@ -49,17 +49,21 @@ fn image(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("firmware/bin/bench-{name}.elf"))
 }
 
-fn machine(device: &str, image: &Path) -> Machine {
+fn machine(device: &str, image: &Path, timing: Timing) -> Machine {
     let (board, document) = Board::builtin("mps2-an385").unwrap().unwrap();
     let firmware = load_images(&[(image.to_owned(), None)], &board).unwrap();
-    let options = Options { name: device.to_owned(), ..Options::default() };
+    let options = Options { name: device.to_owned(), timing, ..Options::default() };
     Machine::build(&board, &document, &firmware, options).unwrap()
 }
 
 fn fleet(images: &[&Path], pace: Pace) -> Fleet {
+    timed_fleet(images, pace, Timing::default())
+}
+
+fn timed_fleet(images: &[&Path], pace: Pace, timing: Timing) -> Fleet {
     let device = |(index, image): (usize, &&Path)| {
         let name = format!("device-{index}");
-        let machine = machine(&name, image);
+        let machine = machine(&name, image, timing);
         (name, Box::new(machine) as Box<_>)
     };
     let mut fleet = Fleet::new(images.iter().enumerate().map(device).collect()).unwrap();
@@ -165,6 +169,33 @@ fn speed(figures: &mut Vec<Figure>, dir: &Path) {
             figures.push(Figure::new(format!("{name}/qemu-free"), "MIPS", free).beside(value));
             figures.push(Figure::new(format!("{name}/qemu-icount"), "MIPS", counted).beside(value));
         }
+    }
+}
+
+/// What counting cycles costs: guest MIPS with `--timing instructions`, and with cycles beside them.
+fn timing(figures: &mut Vec<Figure>) {
+    for name in ["compute", "branchy", "copy"] {
+        let path = image(&format!("{name}-fixed"));
+        let (mut cycles, mut instructions) = (Vec::new(), Vec::new());
+        for round in 0..4 * ROUNDS {
+            let turns = [(Timing::Cycles, &mut cycles), (Timing::Instructions, &mut instructions)];
+            let mut turns = Vec::from(turns);
+            // Whoever comes second finds a warmer host.
+            if round % 2 == 1 {
+                turns.reverse();
+            }
+            for (timing, rounds) in turns {
+                let mut fleet = timed_fleet(&[&path], Pace::default(), timing);
+                let time = on_processor(|| {
+                    fleet.run_until(Time::from_secs(600), &mut ());
+                });
+                rounds.push(fleet.stats(0).instructions as f64 / time.as_secs_f64() / 1e6);
+            }
+        }
+        let cycles = Figure::new(format!("{name}/timing-cycles"), "MIPS", cycles);
+        let value = cycles.value();
+        figures.push(cycles);
+        figures.push(Figure::new(format!("{name}/timing-instructions"), "MIPS", instructions).beside(value));
     }
 }
 
@@ -295,6 +326,9 @@ fn main() {
     }
     if wanted("speed") {
         speed(&mut figures, &dir);
+    }
+    if wanted("timing") {
+        timing(&mut figures);
     }
     if wanted("mmio") {
         mmio(&mut figures);

@@ -6,4 +6,4 @@
 
 pub mod cortex_m;
 pub mod engine;
-mod timing;
+pub mod timing;

@@ -1,10 +1,12 @@
 //! Timing models: what instructions cost, as data for each core. See `docs/timing.md`.
 
+mod averages;
 mod cortex_m;
 mod memory;
 mod table;
 mod thumb;
 
+pub use averages::{CortexA53, Rv32};
 pub(crate) use cortex_m::CortexM;
 pub use memory::Slow;
 pub(crate) use memory::Waits;
