@@ -2,6 +2,8 @@
 //! machines. Nothing here is part of a run's result, so the host's clock may be read.
 #![expect(clippy::disallowed_methods, clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark")]
 
+#[path = "summary/breakpoints.rs"]
+mod breakpoints;
 mod nrf;
 
 use std::path::{Path, PathBuf};
@@ -332,6 +334,9 @@ fn main() {
     }
     if wanted("mmio") {
         mmio(&mut figures);
+    }
+    if wanted("breakpoints") {
+        breakpoints::measure(&mut figures);
     }
     if wanted("windows") {
         windows(&mut figures);

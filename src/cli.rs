@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use consort_core::Time;
 use consort_machines::board::Timing;
 
+use crate::trace::TraceTarget;
+
 /// Runs a fleet of virtual phones, watches and sensors in one deterministic virtual time.
 ///
 /// Every device executes its real firmware, unmodified. The same fleet, inputs and seed give the same result, bit
@@ -98,9 +100,10 @@ pub struct BootArgs {
     /// What the guest is told as its command line (semihosting).
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub command_line: String,
-    /// Write every event to this file, one JSON object a line.
-    #[arg(long, value_name = "FILE")]
-    pub trace: Option<PathBuf>,
+    /// Write every event to a file: JSON lines, or with `perfetto:` before its name a timeline for
+    /// ui.perfetto.dev.
+    #[arg(long, value_name = "[jsonl:|perfetto:]FILE")]
+    pub trace: Option<TraceTarget>,
     /// Say at the end, on standard error, how the run went.
     #[arg(long, short)]
     pub verbose: bool,
@@ -143,9 +146,10 @@ pub struct RunArgs {
     /// Run no faster than real time.
     #[arg(long)]
     pub realtime: bool,
-    /// Write every event to this file, one JSON object a line.
-    #[arg(long, value_name = "FILE")]
-    pub trace: Option<PathBuf>,
+    /// Write every event to a file: JSON lines, or with `perfetto:` before its name a timeline for
+    /// ui.perfetto.dev.
+    #[arg(long, value_name = "[jsonl:|perfetto:]FILE")]
+    pub trace: Option<TraceTarget>,
     /// Write the frames of all links, with what faults did to them, to DIR/frames.pcapng, for Wireshark.
     #[arg(long, value_name = "DIR")]
     pub pcap: Option<PathBuf>,
@@ -167,11 +171,18 @@ pub struct RunArgs {
     /// Begin from a state that --save wrote, for the same fleet file.
     #[arg(long, value_name = "FILE")]
     pub restore: Option<PathBuf>,
+    /// Write what was done to the run (typing, buttons, faults) to this file as a scenario, and beside it as a
+    /// journal.
+    #[arg(long, value_name = "FILE.scenario.json")]
+    pub record: Option<PathBuf>,
+    /// Give the inputs of a journal that --record wrote.
+    #[arg(long, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
     /// Let guests open files below this directory (semihosting); without it, none.
     #[arg(long, value_name = "DIR")]
     pub semihosting_dir: Option<PathBuf>,
     /// Let other programs see and steer the run, at HOST:PORT of this computer or at a path (a Unix socket).
-    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true, default_missing_value = "127.0.0.1:0", conflicts_with_all = ["gdb", "wait_gdb"])]
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true, default_missing_value = "127.0.0.1:0")]
     pub control: Option<String>,
     /// Wait for a client of --control to let the run begin.
     #[arg(long, requires = "control")]
@@ -269,6 +280,12 @@ pub struct TestArgs {
     /// List what would run.
     #[arg(long)]
     pub list: bool,
+    /// Only 0 is possible: a run that failed fails again.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..1), hide = true)]
+    pub retries: u32,
+    /// Debuggers, for one scenario alone.
+    #[command(flatten)]
+    pub debug: GdbArgs,
 }
 
 /// Seeds from one to another, both included.
@@ -333,12 +350,16 @@ pub struct ReplayArgs {
     /// Give the recorded inputs only, without judging.
     #[arg(long)]
     pub inputs_only: bool,
-    /// Write every event to this file, one JSON object a line.
-    #[arg(long, value_name = "FILE")]
-    pub trace: Option<PathBuf>,
+    /// Write every event to a file: JSON lines, or with `perfetto:` before its name a timeline for
+    /// ui.perfetto.dev.
+    #[arg(long, value_name = "[jsonl:|perfetto:]FILE")]
+    pub trace: Option<TraceTarget>,
     /// Do not show the devices' UARTs.
     #[arg(long, short)]
     pub quiet: bool,
+    /// Debuggers.
+    #[command(flatten)]
+    pub debug: GdbArgs,
 }
 
 /// `consort diff`.

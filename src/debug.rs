@@ -38,6 +38,11 @@ impl Debuggers {
         Ok(Self(Some(hub)))
     }
 
+    /// Answers debuggers while nothing runs; tells whether there can be any.
+    pub fn serve(&mut self, fleet: &mut Fleet) -> bool {
+        self.0.as_mut().map(|hub| hub.serve(fleet)).is_some()
+    }
+
     /// As `Fleet::run_until`, as far as the debuggers let it.
     pub fn run_until(&mut self, fleet: &mut Fleet, until: Time, observer: &mut dyn Observer) -> Stop {
         match &mut self.0 {

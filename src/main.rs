@@ -9,8 +9,9 @@ mod debug;
 mod failure;
 mod follow;
 mod png;
+mod record;
 mod summary;
-mod trace_file;
+mod trace;
 mod wall;
 
 use std::process::ExitCode;

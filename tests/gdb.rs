@@ -320,6 +320,62 @@ fn a_debugger_can_change_reset_and_load_a_device() {
     assert_ne!(run.digest(), alone, "a reset is no detail");
 }
 
+/// What a command says until it has named the debuggers' ports, and those ports.
+fn ports_of(child: &mut Child, count: usize) -> (BufReader<ChildStderr>, Vec<u16>) {
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut ports = Vec::new();
+    while ports.len() < count {
+        let mut line = String::new();
+        assert!(stderr.read_line(&mut line).unwrap() > 0, "the command ended early");
+        let Some((_, rest)) = line.split_once("gdb-multiarch -ex 'target remote :") else { continue };
+        ports.push(rest.split_once('\'').unwrap().0.parse().unwrap());
+    }
+    (stderr, ports)
+}
+
+#[test]
+fn scenarios_and_paused_runs_are_debugged_too() {
+    if !gdb_is_here("scenarios_and_paused_runs_are_debugged_too") {
+        return;
+    }
+    let command = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_consort"));
+        command.args(args).env("NO_COLOR", "1").stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    };
+    let fleet: Value = serde_json::from_str(&std::fs::read_to_string(fleet_file("judged")).unwrap()).unwrap();
+    let scenario = json!({ "fleet": fleet, "limit": "5s", "steps": [
+        { "wait": { "device": "hub", "line": "watch-1 joined", "within": "2s" } }, { "run-for": "100ms" },
+    ] });
+    let path = scratch("judged").join("join.scenario.json");
+    std::fs::write(&path, scenario.to_string()).unwrap();
+    let path = path.to_str().unwrap();
+    let digest = |text: &[u8]| {
+        let text = String::from_utf8_lossy(text).into_owned();
+        let (_, digest) = text.split_once("digest ").unwrap_or_else(|| panic!("no digest in {text}"));
+        digest.lines().next().unwrap().to_owned()
+    };
+    let alone = command(&["test", path]).output().unwrap();
+    let mut judged = command(&["test", path, "--gdb", "0", "--wait-gdb", "hub"]).spawn().unwrap();
+    let (_stderr, ports) = ports_of(&mut judged, NAMES.len());
+    let printed = gdb("hub", ports[0], "tbreak SysTickHandler\ncontinue\nbacktrace 1\nstepi\ndetach");
+    in_order(&printed.out, &["Temporary breakpoint 1, SysTickHandler", "#0", "detached]"]);
+    assert_eq!(digest(&judged.wait_with_output().unwrap().stdout), digest(&alone.stdout));
+
+    // The inspector's door and the debuggers' at once: a paused run can be looked at.
+    let fleet = fleet_file("paused");
+    let mut paused = command(&["run", &fleet, "--control", "--paused", "--gdb", "0", "--json", "--quiet"]);
+    let mut paused = paused.spawn().unwrap();
+    let (_stderr, ports) = ports_of(&mut paused, NAMES.len());
+    let printed =
+        gdb("watch", ports[1], "print $pc == (unsigned) &ResetHandler\nbreak main\nmonitor time\ndetach");
+    paused.kill().unwrap();
+    paused.wait().unwrap();
+    in_order(&printed.out, &["$1 = 1", "Breakpoint 1 at", "detached]"]);
+    in_order(&printed.err, &["watch-1 at 0.000000 s, 0 instructions"]);
+    printed.has_no_complaint();
+}
+
 #[test]
 fn gdb_reads_the_file_that_gdb_config_writes() {
     let dir = scratch("config");

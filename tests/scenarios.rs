@@ -356,7 +356,19 @@ fn mistakes_are_named_with_line_and_column_and_a_suggestion() {
 fn the_schema_describes_every_step() {
     let schema: Value = serde_json::from_str(&stdout(&consort(&["schema", "scenario"]))).unwrap();
     let text = schema.to_string();
-    for step in ["wait", "forbid", "send", "press", "power", "fault", "expect", "expect-time", "parallel"] {
+    for step in [
+        "wait",
+        "forbid",
+        "send",
+        "press",
+        "touch",
+        "picture",
+        "power",
+        "fault",
+        "expect",
+        "expect-time",
+        "parallel",
+    ] {
         assert!(text.contains(&format!("\"{step}\"")), "{step}");
         let page = format!("{}/docs/steps/{step}.md", env!("CARGO_MANIFEST_DIR"));
         assert!(Path::new(&page).exists(), "each step has its page: {page}");

@@ -58,6 +58,44 @@ pub enum Action {
     PowerOff,
     /// Power comes on: a cold start; RAM keeps its bytes as real SRAM may.
     PowerOn,
+    /// Other firmware is written to memory, as a programmer does; nothing is reset.
+    Program {
+        /// What is written, and where.
+        segments: Vec<Segment>,
+    },
+}
+
+/// Bytes for a place in memory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Segment {
+    /// The first address.
+    pub at: Addr,
+    /// The bytes; as text, pairs of hexadecimal digits.
+    #[serde(with = "hex")]
+    pub data: Vec<u8>,
+}
+
+/// Bytes as pairs of hexadecimal digits.
+mod hex {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        const DIGITS: [u8; 16] = *b"0123456789abcdef";
+        let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        let text: String = digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect();
+        serializer.serialize_str(&text)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let digit = |byte: &u8| char::from(*byte).to_digit(16).map(|digit| digit as u8);
+        let pair = |pair: &[u8]| match pair {
+            [high, low] => Some(digit(high)? << 4 | digit(low)?),
+            _ => None,
+        };
+        let bytes = text.as_bytes().chunks(2).map(pair).collect::<Option<_>>();
+        bytes.ok_or_else(|| D::Error::custom("expected pairs of hexadecimal digits"))
+    }
 }
 
 /// What a device is given, at a virtual time.
@@ -185,6 +223,10 @@ pub trait Device: Send {
         let _ = part;
         None
     }
+    /// The output lines of its components, `component.line`, with their present levels.
+    fn lines(&self) -> Vec<(String, bool)> {
+        Vec::new()
+    }
     /// The debugger's door, where the device has a processor.
     fn debug(&mut self) -> Option<&mut dyn Debug>;
 }
@@ -217,6 +259,11 @@ pub trait Debug {
     fn peripherals(&self) -> Vec<PeripheralView>;
     /// The symbol that holds `addr`, with the offset in it.
     fn symbol_at(&self, addr: Addr) -> Option<(&str, u64)>;
+    /// The address and size of the symbol of this name.
+    fn symbol_named(&self, name: &str) -> Option<(Addr, u64)> {
+        let _ = name;
+        None
+    }
 }
 
 /// A peripheral as a debugger sees it.

@@ -142,6 +142,13 @@ pub enum Kind {
         /// Its bytes.
         data: Arc<[u8]>,
     },
+    /// An output line of a component changed: a pin, an interrupt request.
+    Line {
+        /// `component.line`.
+        line: String,
+        /// High or low.
+        level: bool,
+    },
     /// An outside input other than a frame took effect.
     Stimulus {
         /// In words.
@@ -232,6 +239,14 @@ impl Recorder {
         self.chain.add(at, kind, &bytes);
         if self.wanted {
             self.events.push(Event { at, kind: make(port, data.clone()) });
+        }
+    }
+
+    /// Records that an output line of a component changed. Like sleeping and waking it is a consequence of what
+    /// the digest holds anyway.
+    pub fn line(&mut self, at: Time, component: &str, line: &str, level: bool) {
+        if self.wanted {
+            self.events.push(Event { at, kind: Kind::Line { line: format!("{component}.{line}"), level } });
         }
     }
 

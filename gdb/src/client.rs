@@ -3,7 +3,7 @@
 use consort_core::cpu::Role;
 use consort_core::device::Halt;
 use consort_core::fleet::Fleet;
-use gdbstub::common::Signal;
+use gdbstub::common::{Signal, Tid};
 use gdbstub::conn::Connection;
 use gdbstub::stub::state_machine::GdbStubStateMachine;
 use gdbstub::stub::{DisconnectReason, GdbStub, MultiThreadStopReason};
@@ -22,6 +22,17 @@ pub(crate) type Reason = MultiThreadStopReason<u64>;
 /// A stop for which there is a signal and no more to say.
 pub(crate) fn signalled(signal: Signal) -> Reason {
     Reason::SignalWithThread { tid: CORE, signal }
+}
+
+/// The same reason, of this thread.
+fn of_thread(reason: Reason, thread: Tid) -> Reason {
+    match reason {
+        Reason::SignalWithThread { signal, .. } => Reason::SignalWithThread { tid: thread, signal },
+        Reason::SwBreak(_) => Reason::SwBreak(thread),
+        Reason::HwBreak(_) => Reason::HwBreak(thread),
+        Reason::Watch { kind, addr, .. } => Reason::Watch { tid: thread, kind, addr },
+        other => other,
+    }
 }
 
 type Stub = GdbStubStateMachine<'static, Seat, Outbox>;
@@ -76,6 +87,11 @@ impl Client {
         let result = act(self);
         std::mem::swap(fleet, &mut self.seat.fleet);
         result
+    }
+
+    /// The thread on its device's processor.
+    pub(crate) fn thread(&mut self, fleet: &mut Fleet) -> Tid {
+        self.seated(fleet, |client| client.seat.thread())
     }
 
     /// Bytes came in.
@@ -163,7 +179,7 @@ impl Client {
         let was = std::mem::replace(&mut self.seat.wants, Wants::Halt);
         self.knows_it_waits = false;
         match was {
-            Wants::Run | Wants::Step(_) => self.report(reason),
+            Wants::Run | Wants::Step { .. } => self.report(reason),
             Wants::RunFor(_) | Wants::ResetHalt(_) => {
                 self.seat.points.expect(Vec::new());
                 let text = crate::monitor::standing(&mut self.seat.fleet, self.seat.device);
@@ -180,6 +196,7 @@ impl Client {
     /// A stop reply with the registers that GDB asks for next anyway.
     fn report(&mut self, reason: Reason) {
         let Some(GdbStubStateMachine::Running(stub)) = self.stub.take() else { return };
+        let reason = of_thread(reason, self.seat.thread());
         let registers = self.seat.look(|debug| {
             let wanted =
                 |role| matches!(role, Role::ProgramCounter | Role::StackPointer | Role::ReturnAddress);
@@ -216,7 +233,7 @@ impl Client {
 
     /// The run is over: a debugger that waits for its device learns that it is gone.
     pub(crate) fn end(mut self, code: u8) {
-        if matches!(self.seat.wants, Wants::Run | Wants::Step(_)) {
+        if matches!(self.seat.wants, Wants::Run | Wants::Step { .. }) {
             self.report(Reason::Exited(code));
         }
         self.line.finish();

@@ -16,7 +16,7 @@ use gdbstub::common::Signal;
 use crate::client::{Client, signalled};
 use crate::monitor::Room;
 use crate::net::{Incoming, ListenError, Listeners};
-use crate::seat::{Wants, debug};
+use crate::seat::{CORE, Wants, debug};
 
 /// Messages taken before the fleet gets its turn, so that a talkative client cannot keep it from running.
 const MESSAGES_PER_TURN: usize = 64;
@@ -46,7 +46,11 @@ impl Hub {
         Ok(Self::over(listeners.addresses().to_vec(), incoming, Some(listeners)))
     }
 
-    fn over(addresses: Vec<SocketAddr>, incoming: Receiver<Incoming>, listeners: Option<Listeners>) -> Self {
+    pub(crate) fn over(
+        addresses: Vec<SocketAddr>,
+        incoming: Receiver<Incoming>,
+        listeners: Option<Listeners>,
+    ) -> Self {
         Self {
             clients: BTreeMap::new(),
             orphans: BTreeSet::new(),
@@ -116,6 +120,12 @@ impl Hub {
                 }
             }
         }
+    }
+
+    /// Answers what can be answered while somebody else keeps the fleet from running.
+    pub fn serve(&mut self, fleet: &mut Fleet) {
+        self.take_messages(fleet);
+        self.apply_points(fleet);
     }
 
     fn take_messages(&mut self, fleet: &mut Fleet) {
@@ -190,7 +200,7 @@ impl Hub {
     fn step(&mut self, fleet: &mut Fleet, until: Time) -> (bool, bool) {
         let (mut moved, mut starved) = (false, false);
         for client in self.clients.values_mut() {
-            let Wants::Step(range) = client.seat.wants else { continue };
+            let Wants::Step { tid, range } = client.seat.wants else { continue };
             let device = client.seat.device;
             let mut turns = 0;
             loop {
@@ -216,7 +226,8 @@ impl Hub {
                         moved = true;
                         let pc = debug(fleet, device, |debug| debug.pc()).unwrap_or_default();
                         let inside = range.is_some_and(|(start, end)| (start..end).contains(&pc));
-                        if !inside || client.seat.points.breakpoint_at(pc).is_some() {
+                        let other = client.thread(fleet) != tid && tid != CORE;
+                        if !(inside || other) || client.seat.points.breakpoint_at(pc).is_some() {
                             let reason = client.seat.points.reason_at(pc);
                             client.stop(fleet, reason);
                             break;
@@ -247,7 +258,7 @@ impl Hub {
     /// A step that cannot end before another debugger continues looks like a debugger that hangs.
     fn tell_waiting(&mut self, holder: &str) {
         for client in self.clients.values_mut() {
-            if matches!(client.seat.wants, Wants::Step(_)) && !client.knows_it_waits {
+            if matches!(client.seat.wants, Wants::Step { .. }) && !client.knows_it_waits {
                 client.knows_it_waits = true;
                 client.say(&format!("the step goes on when the debugger of {holder} continues\n"));
             }

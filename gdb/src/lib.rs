@@ -11,14 +11,17 @@
 mod arch;
 mod client;
 mod description;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 mod fake;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod hub;
 mod monitor;
 mod net;
 mod packet;
 mod points;
 mod seat;
+mod threads;
 
 pub use hub::Hub;
 pub use net::ListenError;

@@ -104,7 +104,7 @@ impl Line {
     }
 
     /// A line to nobody, whose letters a test reads.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn to_test() -> (Self, Receiver<Vec<u8>>) {
         let (outbox, letters) = channel::unbounded();
         (Self { outbox: Some(outbox), writer: None, stream: None }, letters)

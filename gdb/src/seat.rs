@@ -32,6 +32,7 @@ use crate::description::{memory_map_xml, target_xml};
 use crate::monitor::{self, Room};
 use crate::packet::MAX_PACKET;
 use crate::points::{Kind, Points};
+use crate::threads::{Kernel, Thread};
 
 /// Error numbers of the protocol, which GDB shows as they are: EINVAL, EFAULT, ENOSPC.
 const BAD: TargetError<Infallible> = TargetError::Errno(22);
@@ -50,8 +51,13 @@ pub(crate) enum Wants {
     Halt,
     /// That it runs.
     Run,
-    /// One instruction, or as many as stay in a range.
-    Step(Option<(Addr, Addr)>),
+    /// One instruction of a thread, or as many as stay in a range; others run meanwhile.
+    Step {
+        /// The thread.
+        tid: Tid,
+        /// The range.
+        range: Option<(Addr, Addr)>,
+    },
     /// `monitor run-for`: that it runs until then.
     RunFor(Time),
     /// `monitor reset halt`: that it runs to its first instruction after the reset, or until then.
@@ -88,16 +94,20 @@ pub(crate) struct Seat {
     description: String,
     memory_map: String,
     name: String,
+    kernel: Option<Kernel>,
+    /// What GDB was last told of threads, for it asks about each.
+    threads: Vec<Thread>,
 }
 
 impl Seat {
     pub(crate) fn new(device: usize, fleet: &mut Fleet) -> Self {
         let documents = debug(fleet, device, |debug| {
             let wide = debug.registers().iter().any(|info| info.bits == 64 && is_pc(info));
-            (target_xml(debug.registers()), memory_map_xml(&debug.memory_map(), wide), debug.core())
+            let map = memory_map_xml(&debug.memory_map(), wide);
+            (target_xml(debug.registers()), map, debug.core(), Kernel::find(debug))
         });
-        let (description, memory_map, core) =
-            documents.unwrap_or_else(|| (target_xml(&[]), memory_map_xml(&[], false), "no processor"));
+        let (description, memory_map, core, kernel) =
+            documents.unwrap_or_else(|| (target_xml(&[]), memory_map_xml(&[], false), "no processor", None));
         let name = fleet.names().get(device).map_or("", String::as_str);
         Self {
             device,
@@ -107,6 +117,8 @@ impl Seat {
             description,
             memory_map,
             name: format!("{name}: {core}"),
+            kernel,
+            threads: Vec::new(),
             fleet: Fleet::default(),
         }
     }
@@ -120,6 +132,25 @@ impl Seat {
     /// Looks at the processor.
     pub(crate) fn look<R>(&mut self, look: impl FnOnce(&mut dyn Debug) -> R) -> Option<R> {
         debug(&mut self.fleet, self.device, look)
+    }
+
+    /// The thread on the processor.
+    pub(crate) fn thread(&mut self) -> Tid {
+        let Self { kernel, fleet, device, .. } = self;
+        let current = kernel.as_ref().and_then(|kernel| debug(fleet, *device, |debug| kernel.current(debug)));
+        current.flatten().unwrap_or(CORE)
+    }
+
+    /// The registers of a thread that is not on the processor; nothing for the one that is.
+    fn saved(&mut self, tid: Tid) -> TargetResult<Option<Vec<(&'static str, u32)>>, Self> {
+        // A thread that has not begun, or has ended, is what GDB thinks the processor is.
+        if self.kernel.is_none() || tid == CORE || tid == self.thread() {
+            return Ok(None);
+        }
+        let Self { kernel, fleet, device, .. } = self;
+        let saved =
+            kernel.as_ref().and_then(|kernel| debug(fleet, *device, |debug| kernel.saved(debug, tid)));
+        saved.flatten().map(Some).ok_or(FAULT)
     }
 
     fn point(&mut self, set: bool, kind: Kind, addr: Addr, len: u64) -> TargetResult<bool, Self> {
@@ -153,6 +184,12 @@ pub(crate) fn register_bytes(value: u128, info: &RegisterInfo) -> Vec<u8> {
     let mut bytes = value.to_le_bytes().to_vec();
     bytes.truncate(usize::from(info.bits.div_ceil(8)));
     bytes
+}
+
+/// A saved register's value.
+fn of(saved: &Option<Vec<(&'static str, u32)>>, info: &RegisterInfo) -> Option<u128> {
+    let (_, value) = saved.as_ref()?.iter().find(|(name, _)| *name == info.name)?;
+    Some(u128::from(*value))
 }
 
 fn little_endian(bytes: &[u8]) -> u128 {
@@ -207,16 +244,21 @@ impl Target for Seat {
 }
 
 impl MultiThreadBase for Seat {
-    fn read_registers(&mut self, registers: &mut Bytes, _: Tid) -> TargetResult<(), Self> {
+    fn read_registers(&mut self, registers: &mut Bytes, tid: Tid) -> TargetResult<(), Self> {
+        let saved = self.saved(tid)?;
         let values = self.look(|debug| {
             let infos = debug.registers().iter().enumerate();
-            infos.flat_map(|(index, info)| register_bytes(debug.register(index).unwrap_or(0), info)).collect()
+            let value = |index, info| of(&saved, info).or(debug.register(index)).unwrap_or(0);
+            infos.flat_map(|(index, info)| register_bytes(value(index, info), info)).collect()
         });
         registers.0 = values.ok_or(FAULT)?;
         Ok(())
     }
 
-    fn write_registers(&mut self, registers: &Bytes, _: Tid) -> TargetResult<(), Self> {
+    fn write_registers(&mut self, registers: &Bytes, tid: Tid) -> TargetResult<(), Self> {
+        if self.saved(tid)?.is_some() {
+            return Err(BAD);
+        }
         let done = self.look(|debug| {
             let total: usize = debug.registers().iter().map(|info| usize::from(info.bits.div_ceil(8))).sum();
             if registers.0.len() != total {
@@ -284,7 +326,14 @@ impl MultiThreadBase for Seat {
     }
 
     fn list_active_threads(&mut self, thread_is_active: &mut dyn FnMut(Tid)) -> Result<(), Self::Error> {
-        thread_is_active(CORE);
+        let Self { kernel, fleet, device, .. } = self;
+        let threads = kernel.as_ref().and_then(|kernel| debug(fleet, *device, |debug| kernel.threads(debug)));
+        self.threads = threads.unwrap_or_default();
+        self.threads.iter().for_each(|thread| thread_is_active(thread.tid));
+        if self.threads.is_empty() {
+            // The one that is reported when it stops, too.
+            thread_is_active(self.thread());
+        }
         Ok(())
     }
 
@@ -298,22 +347,28 @@ impl MultiThreadBase for Seat {
 }
 
 impl ThreadExtraInfo for Seat {
-    fn thread_extra_info(&self, _: Tid, out: &mut [u8]) -> Result<usize, Self::Error> {
-        Ok(piece(&self.name, 0, out.len(), out))
+    fn thread_extra_info(&self, tid: Tid, out: &mut [u8]) -> Result<usize, Self::Error> {
+        let known = self.threads.iter().find(|thread| thread.tid == tid);
+        Ok(piece(known.map_or(&self.name, |thread| &thread.about), 0, out.len(), out))
     }
 }
 
 impl SingleRegisterAccess<Tid> for Seat {
-    fn read_register(&mut self, _: Tid, register: Number, out: &mut [u8]) -> TargetResult<usize, Self> {
+    fn read_register(&mut self, tid: Tid, register: Number, out: &mut [u8]) -> TargetResult<usize, Self> {
+        let saved = self.saved(tid)?;
         let value = self.look(|debug| {
-            Some(register_bytes(debug.register(register.0)?, debug.registers().get(register.0)?))
+            let info = debug.registers().get(register.0)?;
+            Some(register_bytes(of(&saved, info).or(debug.register(register.0))?, info))
         });
         let value = value.flatten().filter(|value| value.len() <= out.len()).ok_or(BAD)?;
         out[..value.len()].copy_from_slice(&value);
         Ok(value.len())
     }
 
-    fn write_register(&mut self, _: Tid, register: Number, value: &[u8]) -> TargetResult<(), Self> {
+    fn write_register(&mut self, tid: Tid, register: Number, value: &[u8]) -> TargetResult<(), Self> {
+        if self.saved(tid)?.is_some() {
+            return Err(BAD);
+        }
         let value = (value.len() <= 16).then(|| little_endian(value)).ok_or(BAD)?;
         let done = self.look(|debug| debug.set_register(register.0, value));
         if done == Some(true) { Ok(()) } else { Err(BAD) }
@@ -343,15 +398,15 @@ impl MultiThreadResume for Seat {
 }
 
 impl MultiThreadSingleStep for Seat {
-    fn set_resume_action_step(&mut self, _: Tid, _: Option<Signal>) -> Result<(), Self::Error> {
-        self.wants = Wants::Step(None);
+    fn set_resume_action_step(&mut self, tid: Tid, _: Option<Signal>) -> Result<(), Self::Error> {
+        self.wants = Wants::Step { tid, range: None };
         Ok(())
     }
 }
 
 impl MultiThreadRangeStepping for Seat {
-    fn set_resume_action_range_step(&mut self, _: Tid, start: u64, end: u64) -> Result<(), Self::Error> {
-        self.wants = Wants::Step(Some((start, end)));
+    fn set_resume_action_range_step(&mut self, tid: Tid, start: u64, end: u64) -> Result<(), Self::Error> {
+        self.wants = Wants::Step { tid, range: Some((start, end)) };
         Ok(())
     }
 }

@@ -123,6 +123,15 @@ pub enum ImageEntry {
     },
 }
 
+impl ImageEntry {
+    /// The file.
+    pub fn path(&self) -> &str {
+        match self {
+            Self::Path(path) | Self::Raw { path, .. } => path,
+        }
+    }
+}
+
 /// A link.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

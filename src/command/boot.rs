@@ -20,7 +20,7 @@ use crate::debug::Debuggers;
 use crate::failure::{Failure, NO};
 use crate::follow::Logs;
 use crate::summary::Summary;
-use crate::trace_file::TraceFile;
+use crate::trace::Trace;
 use crate::wall::Watch;
 
 const DEVICE: &str = "device";
@@ -53,7 +53,7 @@ pub fn run(args: &BootArgs) -> Result<ExitCode, Failure> {
         seen: false,
         exit: None,
         logs: Logs::default(),
-        trace: args.trace.as_deref().map(TraceFile::create).transpose()?,
+        trace: args.trace.as_ref().map(|target| Trace::create(target, &fleet)).transpose()?,
     };
     let programs = [args.image.first().map(|image| image_argument(image)).transpose()?.map(|(path, _)| path)];
     let mut debuggers = Debuggers::open(&args.debug, &fleet, &programs)?;
@@ -183,7 +183,7 @@ struct Watcher {
     seen: bool,
     exit: Option<i32>,
     logs: Logs,
-    trace: Option<TraceFile>,
+    trace: Option<Trace>,
 }
 
 impl Observer for Watcher {
@@ -211,7 +211,7 @@ impl Observer for Watcher {
 
     fn event(&mut self, device: usize, event: &Event) {
         if let Some(trace) = &mut self.trace {
-            trace.add(DEVICE, event);
+            trace.add(device, event);
         }
         match &event.kind {
             Kind::Exit { code } => self.exit = Some(*code),

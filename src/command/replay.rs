@@ -13,9 +13,10 @@ use consort_machines::scenario::{FailureFile, RunOptions};
 
 use crate::cli::ReplayArgs;
 use crate::console;
+use crate::debug::Debuggers;
 use crate::failure::{Failure, NO};
 use crate::follow::Lines;
-use crate::trace_file::TraceFile;
+use crate::trace::Trace;
 
 /// Reads a failure file.
 pub fn read(path: &Path) -> Result<FailureFile, Failure> {
@@ -36,13 +37,15 @@ pub fn run(args: &ReplayArgs) -> Result<ExitCode, Failure> {
     let folder = tempfile::tempdir()?;
     let scenario = file.unpack(folder.path())?;
     let mut loaded = file.fleet(folder.path())?;
-    let trace = args.trace.as_deref().map(TraceFile::create).transpose()?;
+    let trace = args.trace.as_ref().map(|target| Trace::create(target, &loaded.fleet)).transpose()?;
     let mut show = Show::new(&loaded.fleet, &loaded.consoles, args.quiet, trace);
     console::note(&format!("{}, seed {}, to {} s", file.name, file.seed, args.until.unwrap_or(file.at)));
+    let mut debuggers = Debuggers::open(&args.debug, &loaded.fleet, &scenario.programs()?)?;
     if args.inputs_only {
         let end = args.until.unwrap_or(file.at);
         loaded.fleet.want_events(args.trace.is_some());
-        loaded.fleet.run_until(end, &mut show);
+        debuggers.run_until(&mut loaded.fleet, end, &mut show);
+        drop(debuggers);
         show.finish()?;
         let digest = loaded.fleet.digest()?;
         console::line(&format!("ran the inputs to {end} s, digest {digest}"));
@@ -54,7 +57,10 @@ pub fn run(args: &ReplayArgs) -> Result<ExitCode, Failure> {
     drop(loaded);
     let options =
         RunOptions { every_event: args.trace.is_some(), until: args.until, ..RunOptions::default() };
-    let verdict = scenario.run(file.seed, &options, &mut show)?;
+    let mut drive =
+        |fleet: &mut Fleet, until, observer: &mut dyn Observer| debuggers.run_until(fleet, until, observer);
+    let verdict = scenario.run_driven(file.seed, &options, &mut show, &mut drive)?;
+    drop(debuggers); // tells them that the run is over
     show.finish()?;
     if !verdict.complete {
         console::line(&format!("stopped at {} s, digest {}", verdict.at, verdict.digest));
@@ -92,11 +98,11 @@ struct Show {
     width: usize,
     quiet: bool,
     lines: Lines,
-    trace: Option<TraceFile>,
+    trace: Option<Trace>,
 }
 
 impl Show {
-    fn new(fleet: &Fleet, consoles: &[Option<u16>], quiet: bool, trace: Option<TraceFile>) -> Self {
+    fn new(fleet: &Fleet, consoles: &[Option<u16>], quiet: bool, trace: Option<Trace>) -> Self {
         let names = fleet.names().to_vec();
         Self {
             ports: (0..names.len()).map(|index| fleet.ports(index).to_vec()).collect(),
@@ -126,7 +132,7 @@ impl Show {
         for (device, port, at, line) in self.lines.rest() {
             self.line(device, port, at, &line);
         }
-        self.trace.take().map_or(Ok(()), TraceFile::finish)
+        self.trace.take().map_or(Ok(()), Trace::finish)
     }
 }
 
@@ -143,7 +149,7 @@ impl Observer for Show {
 
     fn event(&mut self, device: usize, event: &Event) {
         if let Some(trace) = &mut self.trace {
-            trace.add(&self.names[device], event);
+            trace.add(device, event);
         }
     }
 }

@@ -23,8 +23,9 @@ use crate::control::{self, Control};
 use crate::debug::{Debuggers, programs};
 use crate::failure::{Failure, NO};
 use crate::follow::{Lines, Logs};
+use crate::record;
 use crate::summary::Summary;
-use crate::trace_file::TraceFile;
+use crate::trace::Trace;
 use crate::wall::Watch;
 
 /// What a state file begins with: its format and version.
@@ -42,6 +43,10 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     if let Some(path) = &args.restore {
         restore(fleet, path)?;
     }
+    let given = fleet.journal().len();
+    if let Some(path) = &args.journal {
+        record::give(fleet, path)?;
+    }
     let begin = fleet.now();
     if begin >= args.duration {
         return Err(Failure::bad(format!("the state is of {begin} s: --for must be later than that")));
@@ -54,10 +59,10 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let mut watcher = Watcher::new(args, fleet, &loaded.consoles)?;
     let watch = Watch::start();
     watcher.watch = Some((Watch::start(), begin));
-    let mut control = open_control(args, fleet, loaded.seed, &loaded.consoles)?;
     let mut debuggers = Debuggers::open(&args.debug, fleet, &programs(&args.fleet)?)?;
+    let mut control = open_control(args, fleet, loaded.seed, &loaded.consoles)?;
     let mut go = |fleet: &mut Fleet, until, watcher: &mut Watcher<'_>| match &mut control {
-        Some(control) => control.run_until(fleet, until, watcher),
+        Some(control) => control.run_until(fleet, until, watcher, &mut debuggers),
         None => debuggers.run_until(fleet, until, watcher),
     };
     let mut stop = Stop::Reached;
@@ -76,6 +81,9 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     drop(debuggers); // tells them that the run is over
     let wall = watch.seconds();
     watcher.finish()?;
+    if let Some(path) = &args.record {
+        record::write(path, &args.fleet, fleet, given, loaded.seed)?;
+    }
     let summary = Summary::new(fleet, begin, wall, loaded.seed)?;
     if args.json {
         console::line(&json!({ "summary": summary }).to_string());
@@ -136,7 +144,7 @@ struct Watcher<'a> {
     width: usize,
     lines: Lines,
     logs: Logs,
-    trace: Option<TraceFile>,
+    trace: Option<Trace>,
     capture: Option<Capture>,
     progress: Option<ProgressBar>,
     watch: Option<(Watch, Time)>,
@@ -167,7 +175,7 @@ impl<'a> Watcher<'a> {
             names,
             lines: Lines::default(),
             logs: Logs::default(),
-            trace: args.trace.as_deref().map(TraceFile::create).transpose()?,
+            trace: args.trace.as_ref().map(|target| Trace::create(target, fleet)).transpose()?,
             capture: args.pcap.as_deref().map(|folder| Capture::create(folder, fleet)).transpose()?,
             progress,
             watch: None,
@@ -220,7 +228,7 @@ impl<'a> Watcher<'a> {
             progress.finish_and_clear();
         }
         self.capture.take().map_or(Ok(()), Capture::finish)?;
-        self.trace.take().map_or(Ok(()), TraceFile::finish)
+        self.trace.take().map_or(Ok(()), Trace::finish)
     }
 }
 
@@ -237,7 +245,7 @@ impl Observer for Watcher<'_> {
 
     fn event(&mut self, device: usize, event: &Event) {
         if let Some(trace) = &mut self.trace {
-            trace.add(&self.names[device], event);
+            trace.add(device, event);
         }
         let message = match &event.kind {
             Kind::Exit { code } => {

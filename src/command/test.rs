@@ -10,13 +10,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
 use consort_core::Time;
-use consort_core::fleet::Observer;
+use consort_core::fleet::{Fleet, Observer};
 use consort_machines::scenario::{RunOptions, SUFFIX, Scenario, Verdict};
 use indicatif::{ProgressBar, ProgressStyle};
 use regex::Regex;
 
 use crate::cli::TestArgs;
 use crate::console;
+use crate::debug::Debuggers;
 use crate::failure::{BAD, Failure, NO};
 use crate::wall::Watch;
 
@@ -94,6 +95,12 @@ pub fn run(args: &TestArgs) -> Result<ExitCode, Failure> {
     }
     if cases.is_empty() && bad.is_empty() {
         return Err(Failure::bad(format!("there is nothing to run: no file ending in {SUFFIX} was chosen")));
+    }
+    if args.debug.base().is_some() && cases.len() != 1 {
+        return Err(Failure::bad(format!(
+            "--gdb is for one scenario with one seed: {} were chosen",
+            cases.len()
+        )));
     }
     let watch = Watch::start();
     let interrupted = Arc::new(AtomicBool::new(false));
@@ -229,9 +236,7 @@ impl Observer for Interrupt<'_> {
 fn run_case(case: &Case, args: &TestArgs, interrupted: &AtomicBool) -> Report {
     let watch = Watch::start();
     // A panic is a bug in Consort: the other cases still have an answer.
-    let run = std::panic::AssertUnwindSafe(|| {
-        case.scenario.run(case.seed, &RunOptions::default(), &mut Interrupt(interrupted))
-    });
+    let run = std::panic::AssertUnwindSafe(|| judge(case, args, &mut Interrupt(interrupted)));
     let result = match std::panic::catch_unwind(run) {
         Ok(result) => result.map_err(|error| error.to_string()),
         Err(_) => Err("consort itself failed: please report this with the scenario".to_owned()),
@@ -243,6 +248,18 @@ fn run_case(case: &Case, args: &TestArgs, interrupted: &AtomicBool) -> Report {
         artifacts::write(&folder, &case.scenario, verdict).map_err(|error| error.to_string()).map(|()| folder)
     });
     Report { id: case.id.clone(), result, wall_seconds, artifacts }
+}
+
+fn judge(case: &Case, args: &TestArgs, interrupt: &mut Interrupt<'_>) -> Result<Verdict, Failure> {
+    let options = RunOptions::default();
+    if args.debug.base().is_none() {
+        return Ok(case.scenario.run(case.seed, &options, interrupt)?);
+    }
+    let fleet = case.scenario.fleet(case.seed)?.fleet;
+    let mut debuggers = Debuggers::open(&args.debug, &fleet, &case.scenario.programs()?)?;
+    let mut drive =
+        |fleet: &mut Fleet, until, observer: &mut dyn Observer| debuggers.run_until(fleet, until, observer);
+    Ok(case.scenario.run_driven(case.seed, &options, interrupt, &mut drive)?)
 }
 
 fn show(report: &Report) {

@@ -16,6 +16,7 @@ use consort_core::Time;
 use consort_core::control::{Answer, Command, FleetInfo, Message, Status, Topic, VERSION, Welcome};
 use consort_core::fleet::{Fleet, FleetError, Observer, Stimulus, StimulusKind, Stop};
 
+use crate::debug::Debuggers;
 use crate::failure::Failure;
 use crate::wall::Watch;
 use server::{Asked, Client, Server};
@@ -25,6 +26,8 @@ pub use answer::describe;
 
 /// How long a paused or paced run waits before it looks whether the user interrupted it.
 const LONGEST_WAIT: f64 = 0.05;
+/// The same while there are debuggers, which ask much and wait for each answer.
+const DEBUGGERS_WAIT: f64 = 0.002;
 /// A run that is later than this gives up catching up.
 const LATEST: f64 = 0.2;
 
@@ -77,10 +80,16 @@ impl Control {
     }
 
     /// Runs to `end` as clients let it: like [`Fleet::run_until`], and with the same result.
-    pub fn run_until(&mut self, fleet: &mut Fleet, end: Time, observer: &mut dyn Observer) -> Stop {
+    pub fn run_until(
+        &mut self,
+        fleet: &mut Fleet,
+        end: Time,
+        observer: &mut dyn Observer,
+        debuggers: &mut Debuggers,
+    ) -> Stop {
         loop {
             while let Ok(asked) = self.server.asked.try_recv() {
-                self.answer(asked, fleet, end, observer);
+                self.answer(asked, fleet, end, observer, debuggers);
             }
             self.forget_the_gone(fleet);
             if self.ending {
@@ -91,16 +100,18 @@ impl Control {
             }
             let wait = if self.running { self.ahead(fleet.now()) } else { LONGEST_WAIT };
             if wait > 0.0 {
-                let wait = Duration::from_secs_f64(wait.min(LONGEST_WAIT));
+                // Debuggers may look and set breakpoints while the run is paused.
+                let longest = if debuggers.serve(fleet) { DEBUGGERS_WAIT } else { LONGEST_WAIT };
+                let wait = Duration::from_secs_f64(wait.min(longest));
                 if let Ok(asked) = self.server.asked.recv_timeout(wait) {
-                    self.answer(asked, fleet, end, observer);
+                    self.answer(asked, fleet, end, observer, debuggers);
                 } else if observer.window(fleet.now()).is_break() {
                     return Stop::Ended;
                 }
                 continue;
             }
             let target = end.min(self.until.unwrap_or(Time::MAX)).min(fleet.now() + self.slice());
-            let (stop, ended) = self.go(fleet, target, observer, false);
+            let (stop, ended) = self.go(fleet, target, observer, debuggers, false);
             match stop {
                 Stop::Halted(halts) => {
                     if self.clients.is_empty() {
@@ -154,7 +165,14 @@ impl Control {
     }
 
     /// Runs, and tells clients; whether the observer ended it.
-    fn go(&self, fleet: &mut Fleet, end: Time, observer: &mut dyn Observer, one: bool) -> (Stop, bool) {
+    fn go(
+        &self,
+        fleet: &mut Fleet,
+        end: Time,
+        observer: &mut dyn Observer,
+        debuggers: &mut Debuggers,
+        one: bool,
+    ) -> (Stop, bool) {
         let mut tap = Tap {
             inner: observer,
             fleet: &self.info,
@@ -163,7 +181,7 @@ impl Control {
             one,
             ended: false,
         };
-        let stop = fleet.run_until(end, &mut tap);
+        let stop = debuggers.run_until(fleet, end, &mut tap);
         (stop, tap.ended)
     }
 
@@ -186,11 +204,18 @@ impl Control {
         fleet.want_events(self.trace || self.clients.iter().any(wants));
     }
 
-    fn answer(&mut self, asked: Asked, fleet: &mut Fleet, end: Time, observer: &mut dyn Observer) {
+    fn answer(
+        &mut self,
+        asked: Asked,
+        fleet: &mut Fleet,
+        end: Time,
+        observer: &mut dyn Observer,
+        debuggers: &mut Debuggers,
+    ) {
         self.server.waiting.fetch_sub(1, Ordering::AcqRel);
         let Asked { client, request } = asked;
         let id = request.id;
-        let message = match self.carry_out(&client, request.command, fleet, end, observer) {
+        let message = match self.carry_out(&client, request.command, fleet, end, observer, debuggers) {
             Ok(answer) => Message::Reply { id, answer },
             Err(message) => Message::Error { id, message },
         };
@@ -204,6 +229,7 @@ impl Control {
         fleet: &mut Fleet,
         end: Time,
         observer: &mut dyn Observer,
+        debuggers: &mut Debuggers,
     ) -> Result<Answer, String> {
         match command {
             Command::Hello { .. } => {
@@ -232,12 +258,12 @@ impl Control {
             Command::Pause => self.pause(),
             Command::StepInstruction { device } => {
                 let index = fleet.find(&device).map_err(|error| error.to_string())?;
-                self.step(fleet, index, end, observer)?;
+                self.step(fleet, index, end, observer, debuggers)?;
             }
             Command::StepWindow => {
                 self.pause();
                 check_awake(fleet, end)?;
-                self.run_window(fleet, end, observer);
+                self.run_window(fleet, end, observer, debuggers);
             }
             Command::Speed { times } => {
                 if times.is_some_and(|times| !(1e-6..=1e6).contains(&times)) {
@@ -292,8 +318,14 @@ impl Control {
         }
     }
 
-    fn run_window(&mut self, fleet: &mut Fleet, end: Time, observer: &mut dyn Observer) {
-        let (stop, ended) = self.go(fleet, end, observer, true);
+    fn run_window(
+        &mut self,
+        fleet: &mut Fleet,
+        end: Time,
+        observer: &mut dyn Observer,
+        debuggers: &mut Debuggers,
+    ) {
+        let (stop, ended) = self.go(fleet, end, observer, debuggers, true);
         self.ending |= ended;
         if let Stop::Halted(halts) = stop {
             let words = halts.iter().map(|(index, halt)| answer::halt(&fleet.names()[*index], halt));
@@ -310,6 +342,7 @@ impl Control {
         index: usize,
         end: Time,
         observer: &mut dyn Observer,
+        debuggers: &mut Debuggers,
     ) -> Result<(), String> {
         self.pause();
         self.halted = None;
@@ -322,7 +355,7 @@ impl Control {
             }
             check_awake(fleet, end)?;
             let next = fleet.device(index, |device| device.next_event()).unwrap_or(Time::MAX);
-            self.run_window(fleet, next.min(end), observer);
+            self.run_window(fleet, next.min(end), observer, debuggers);
             if self.ending || self.halted.is_some() {
                 return Ok(());
             }

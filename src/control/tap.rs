@@ -66,8 +66,8 @@ impl Observer for Tap<'_> {
         let topic = match event.kind {
             Kind::Log { .. } | Kind::Report(_) | Kind::Exit { .. } => Topic::Logs,
             Kind::Core(_) | Kind::Stimulus { .. } => Topic::Events,
-            // UART bytes and frames are notices of their own.
-            Kind::Sent { .. } | Kind::Received { .. } => return,
+            // Lines are read with a device's state; UART bytes and frames are notices of their own.
+            Kind::Line { .. } | Kind::Sent { .. } | Kind::Received { .. } => return,
         };
         self.tell(topic, || Message::Event {
             device: self.name(device),

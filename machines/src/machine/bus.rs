@@ -273,6 +273,9 @@ impl MachineBus {
                     Some(old) if *old != level => *old = level,
                     _ => return,
                 }
+                if let Some(line) = self.component(node).lines().get(line) {
+                    self.recorder.line(now, &self.nodes[index].name, line, level);
+                }
                 for target in 0..self.nodes[index].targets[line].len() {
                     match self.nodes[index].targets[line][target] {
                         Target::Irq(irq) => {

@@ -100,4 +100,8 @@ impl Debug for Machine {
     fn symbol_at(&self, addr: Addr) -> Option<(&str, u64)> {
         self.symbols.at(addr).map(|(symbol, offset)| (symbol.name.as_str(), offset))
     }
+
+    fn symbol_named(&self, name: &str) -> Option<(Addr, u64)> {
+        self.symbols.named(name).map(|symbol| (symbol.addr, symbol.size))
+    }
 }

@@ -9,7 +9,9 @@ mod semihosting;
 
 use consort_core::component::{Channel, NodeId, Picture, ResetCause, SetError};
 use consort_core::cpu::{Core, Region, RegionKind, Stop};
-use consort_core::device::{Action, Activity, Debug, Device, Halt, Input, Port, Ran, Sent, Stats, What};
+use consort_core::device::{
+    Action, Activity, Debug, Device, Halt, Input, Port, Ran, Segment, Sent, Stats, What,
+};
 use consort_core::panel::PartState;
 use consort_core::state::StateError;
 use consort_core::trace::{CoreEvent, Digest, Event, Level};
@@ -184,8 +186,7 @@ impl Machine {
                 self.bus.receive(node, &data, at, self.core.memory_mut());
             }
             What::Action(action) => {
-                let text = serde_json::to_string(&action).unwrap_or_default();
-                self.bus.recorder.stimulus(at, &text);
+                self.bus.recorder.stimulus(at, &told(&action));
                 self.act(at, action);
             }
         }
@@ -217,6 +218,16 @@ impl Machine {
             }
             Action::PowerOn if self.state == Power::Off => self.reset(ResetCause::PowerOn),
             Action::PowerOn => {}
+            Action::Program { segments } => {
+                for Segment { at: place, data } in segments {
+                    if let Err(error) = self.core.memory_mut().write(place, &data) {
+                        let text = format!("firmware at {place:#010x}: {error}");
+                        self.bus.recorder.log(at, Level::GuestError, "machine", text);
+                    }
+                }
+                // The names of what was there before would mislead.
+                self.symbols = Symbols::default();
+            }
         }
     }
 
@@ -362,6 +373,13 @@ impl Device for Machine {
                 let known = channels.iter().find(|known| known.name == channel);
                 known.ok_or_else(|| SetError::NoChannel(name()))?.check(value)
             }
+            Action::Program { segments } => segments.iter().try_for_each(|Segment { at, data }| {
+                let mut present = vec![0; data.len()];
+                self.core.memory().read(*at, &mut present).map_err(|_| SetError::BadValue {
+                    channel: "memory".to_owned(),
+                    expected: format!("firmware within it, not {} bytes at {at:#010x}", data.len()),
+                })
+            }),
             _ => Ok(()),
         }
     }
@@ -431,7 +449,31 @@ impl Device for Machine {
         self.bus.component(self.bus.find(part)?).picture()
     }
 
+    fn lines(&self) -> Vec<(String, bool)> {
+        let named = |(index, node): (usize, &bus::Node)| {
+            let lines = self.bus.component(NodeId(index as u16)).lines();
+            let levels = lines.iter().zip(node.levels.clone());
+            levels.map(|(line, level)| (format!("{}.{line}", node.name), level)).collect::<Vec<_>>()
+        };
+        self.bus.nodes.iter().enumerate().flat_map(named).collect()
+    }
+
     fn debug(&mut self) -> Option<&mut dyn Debug> {
         Some(self)
+    }
+}
+
+/// A stimulus as the trace tells it; of firmware, its hash.
+fn told(action: &Action) -> String {
+    match action {
+        Action::Program { segments } => {
+            let mut hasher = blake3::Hasher::new();
+            for Segment { at, data } in segments {
+                hasher.update(&at.to_le_bytes()).update(data);
+            }
+            let bytes: usize = segments.iter().map(|segment| segment.data.len()).sum();
+            format!("{{\"do\":\"program\",\"bytes\":{bytes},\"hash\":\"{}\"}}", hasher.finalize().to_hex())
+        }
+        action => serde_json::to_string(action).unwrap_or_default(),
     }
 }

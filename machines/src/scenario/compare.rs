@@ -87,6 +87,7 @@ fn describe(fleet: &Fleet, device: Option<usize>, target: &Target, expect: &Expe
         },
         Target::Register { peripheral, register } => format!("{name}'s {peripheral}.{register}"),
         Target::Core(register) => format!("{name}'s register {register}"),
+        Target::Pin(pin) => format!("{name}'s {pin}"),
         Target::Count(count) => {
             let count = match count {
                 Count::Instructions => "executed instructions",
@@ -121,6 +122,10 @@ fn read(
         })));
     }
     let read = fleet.device(index, |device| {
+        if let Target::Pin(pin) = target {
+            let level = device.lines().into_iter().find(|(name, _)| name == pin).map(|(_, level)| level);
+            return level.map(i128::from).ok_or_else(|| "there is no such output".to_owned());
+        }
         let debug = device.debug().ok_or("the device has no processor")?;
         match target {
             Target::Memory { at, size } => {
@@ -144,7 +149,9 @@ fn read(
                 let value = index.and_then(|index| debug.register(index));
                 value.map(|value| value as i128).ok_or_else(|| "there is no such register".to_owned())
             }
-            Target::Count(_) | Target::Value(_) => Err("not a state of the device".to_owned()),
+            Target::Pin(_) | Target::Count(_) | Target::Value(_) => {
+                Err("not a state of the device".to_owned())
+            }
         }
     });
     read.unwrap_or_else(|| Err("no such device".to_owned())).map(Found::Number)

@@ -8,7 +8,7 @@ use consort_core::fleet::Stimulus;
 use consort_core::trace::Digest;
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, Scenario, Verdict, place};
+use super::{Failure, Scenario, Verdict, attachments, packed, place};
 use crate::board::Board;
 use crate::fleet_file::Overrides;
 use crate::fleet_file::{FleetFile, ImageEntry, Images, LoadFleetError, Loaded, find_board, read_bytes};
@@ -96,6 +96,12 @@ impl FailureFile {
             entry.firmware = Images::Many(images);
         }
         fleet.timing = scenario.timing.unwrap_or(fleet.timing);
+        for path in attachments(&scenario.file.steps) {
+            // A picture that is not there is what failed.
+            if let Ok(bytes) = read_bytes(&scenario.attached(path)) {
+                files.insert(packed(path), bytes);
+            }
+        }
         files.insert(FLEET.to_owned(), json(&FleetFile { schema: None, ..fleet })?);
         let journal = verdict.journal.iter().map(serde_json::to_string).collect::<Result<_, _>>();
         Ok(Some(Self {
@@ -148,6 +154,7 @@ impl FailureFile {
         let mut scenario =
             Scenario::parse(&self.name, self.scenario.clone(), folder).map_err(LoadFleetError::from)?;
         scenario.fleet = super::FleetSource::File(folder.join(FLEET));
+        scenario.packed = true;
         Ok(scenario)
     }
 

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use crate::board::Num;
-use crate::fleet_file::FleetFile;
+use crate::fleet_file::{FleetFile, Images};
 
 /// A test of a fleet described by data.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -30,7 +30,7 @@ pub struct ScenarioFile {
     pub limit: Time,
     /// What must not happen at any time of the run.
     #[serde(default)]
-    pub never: Vec<Forbid>,
+    pub never: Vec<Happening>,
     /// What is done and expected, one after the other.
     pub steps: Vec<Step>,
 }
@@ -52,9 +52,9 @@ fn fleet_schema(generator: &mut SchemaGenerator) -> Schema {
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
     /// Wait until something happens; the next step acts 1 ms after it.
-    Wait(Wait),
+    Wait(Happening),
     /// Let time pass in which something must not happen.
-    Forbid(Forbid),
+    Forbid(Happening),
     /// Let time pass.
     RunFor(Time),
     /// Let time pass until this time of the run.
@@ -65,7 +65,11 @@ pub enum Step {
     Set(Set),
     /// Press a button, hold it, and release it.
     Press(Press),
-    /// Reset or power.
+    /// Touch a panel, or swipe over it.
+    Touch(Touch),
+    /// Compare what a part shows with a PNG file.
+    Picture(PictureStep),
+    /// Reset or power, with other firmware if wanted.
     Power(Power),
     /// Disturb a link, from now on or for a while.
     Fault(FaultStep),
@@ -92,6 +96,8 @@ impl Step {
             Self::Send(_) => "send",
             Self::Set(_) => "set",
             Self::Press(_) => "press",
+            Self::Touch(_) => "touch",
+            Self::Picture(_) => "picture",
             Self::Power(_) => "power",
             Self::Fault(_) => "fault",
             Self::Expect(_) => "expect",
@@ -103,10 +109,10 @@ impl Step {
     }
 }
 
-/// `wait`: one of `line`, `text`, `log`, `exit` and `packet`.
+/// `wait`, `forbid` and `never`: one of `line`, `text`, `log`, `exit`, `packet` and `pin`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Wait {
+pub struct Happening {
     /// On which device; may be absent in a fleet of one.
     #[serde(default)]
     pub device: Option<String>,
@@ -128,43 +134,22 @@ pub struct Wait {
     /// A frame on a link.
     #[serde(default)]
     pub packet: Option<Packet>,
-    /// How long to wait, default until the limit.
+    /// An edge of an output, `component.line`: `"gpio.p13"`.
+    #[serde(default)]
+    pub pin: Option<String>,
+    /// The level that the pin changes to: true for a rising edge, false for a falling one; either when absent.
+    #[serde(default)]
+    pub level: Option<bool>,
+    /// `wait`: how long, default until the limit.
     #[serde(default)]
     pub within: Option<Time>,
-    /// Only what happens from now on counts, not what came since the last match.
+    /// `wait`: only what happens from now on counts, not what came since the last match.
     #[serde(default)]
     pub only_new: bool,
-    /// Remember the time of it under this name, for `expect-time`.
+    /// `wait`: remember the time of it under this name, for `expect-time`.
     #[serde(default)]
     pub mark: Option<String>,
-}
-
-/// `forbid` and `never`: one of `line`, `text`, `log`, `exit` and `packet`.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Forbid {
-    /// On which device; may be absent in a fleet of one.
-    #[serde(default)]
-    pub device: Option<String>,
-    /// Which UART; the board's console when absent.
-    #[serde(default)]
-    pub uart: Option<String>,
-    /// A regular expression that a complete line of the UART matches.
-    #[serde(default)]
-    pub line: Option<String>,
-    /// A regular expression tried at each character.
-    #[serde(default)]
-    pub text: Option<String>,
-    /// A regular expression that a message of the device's models matches (`component: text`).
-    #[serde(default)]
-    pub log: Option<String>,
-    /// The code with which the guest ends its program.
-    #[serde(default)]
-    pub exit: Option<i32>,
-    /// A frame on a link.
-    #[serde(default)]
-    pub packet: Option<Packet>,
-    /// For how long: required in a `forbid` step, not allowed in `never`.
+    /// `forbid`: for how long, which must be said.
     #[serde(default, rename = "for")]
     pub span: Option<Time>,
 }
@@ -251,6 +236,47 @@ fn default_press() -> Time {
     Time::from_ms(100)
 }
 
+/// `touch`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Touch {
+    /// On which device; may be absent in a fleet of one.
+    #[serde(default)]
+    pub device: Option<String>,
+    /// `component.channel`, such as `"screen.finger"`.
+    pub panel: String,
+    /// Where: pixels from the left, and from the top.
+    pub at: [f64; 2],
+    /// Where the finger goes, evenly; it stays when absent.
+    #[serde(default)]
+    pub to: Option<[f64; 2]>,
+    /// How long it touches, default 100ms; the next step acts when it is lifted.
+    #[serde(default = "default_press", rename = "for")]
+    pub span: Time,
+}
+
+/// `picture`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct PictureStep {
+    /// On which device; may be absent in a fleet of one.
+    #[serde(default)]
+    pub device: Option<String>,
+    /// What shows it: a component's name, such as `"display"`.
+    pub part: String,
+    /// A PNG file, relative to this file.
+    pub is: String,
+    /// By how much red, green and blue of a pixel may differ, of 255; default 0.
+    #[serde(default)]
+    pub tolerance: u8,
+    /// How many pixels may differ by more, default 0.
+    #[serde(default)]
+    pub differing: u32,
+    /// Look again every millisecond until it is so, for this long; only now when absent.
+    #[serde(default)]
+    pub within: Option<Time>,
+}
+
 /// `power`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -264,6 +290,9 @@ pub struct Power {
     /// How long `cycle` stays off, default 100ms; the next step acts when power is back.
     #[serde(default = "default_press", rename = "for")]
     pub span: Time,
+    /// Firmware that replaces the device's own from now on, before it starts again: files relative to this one.
+    #[serde(default)]
+    pub firmware: Option<Images>,
 }
 
 /// What can be done to a device's power and reset.
@@ -299,7 +328,7 @@ pub struct FaultStep {
     pub span: Option<Time>,
 }
 
-/// `expect`: one of `symbol`, `memory`, `register`, `core`, `count` and `value`, and what it must be.
+/// `expect`: one of `symbol`, `memory`, `register`, `core`, `pin`, `count` and `value`, and what it must be.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Expect {
@@ -318,6 +347,9 @@ pub struct Expect {
     /// A register of the processor, by GDB's name: `"pc"`, `"r0"`.
     #[serde(default)]
     pub core: Option<String>,
+    /// The level of an output, `component.line`: 0 or 1.
+    #[serde(default)]
+    pub pin: Option<String>,
     /// A figure of the device's run.
     #[serde(default)]
     pub count: Option<Count>,

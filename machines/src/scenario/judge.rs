@@ -12,10 +12,12 @@ use consort_core::fleet::{Carried, Fleet, Observer, Pace, Stimulus, StimulusKind
 use consort_core::link::Rule;
 use consort_core::trace::Event;
 
+use super::Drive;
 use super::compare::{self, Compared};
 use super::matcher::{Hit, Matcher, Names, Scanner, fill};
+use super::picture::{self, Pictures};
 use super::plan::{Op, Planned};
-use super::seen::{Seen, Stream};
+use super::seen::{Keep, Seen, Stream};
 use super::verdict::{Failure, LastLines};
 
 /// How long after an observed event the next step acts.
@@ -31,6 +33,7 @@ pub(super) struct Outcome {
     /// False when the observer ended the run, or `until` came first.
     pub complete: bool,
     pub seen: Seen,
+    pub pictures: Pictures,
     pub steps: u64,
 }
 
@@ -42,8 +45,8 @@ pub(super) struct Terms {
     pub until: Option<Time>,
     /// No window is longer than this, which is at most [`REACTION`].
     pub quantum: Time,
-    /// Whether some step asks about frames.
-    pub keep_frames: bool,
+    /// What steps ask about.
+    pub keep: Keep,
 }
 
 pub(super) struct Judge<'p> {
@@ -54,6 +57,7 @@ pub(super) struct Judge<'p> {
     seen: Seen,
     branches: Vec<Branch<'p>>,
     never: Vec<Never<'p>>,
+    pictures: Pictures,
     steps: u64,
 }
 
@@ -124,13 +128,23 @@ impl<'p> Judge<'p> {
             names: Names::from([("seed".to_owned(), terms.seed.to_string())]),
             marks: BTreeMap::new(),
         };
-        let seen = Seen::new(terms.keep_frames);
+        let seen = Seen::new(terms.keep);
         let (limit, until) = (terms.limit, terms.until.unwrap_or(Time::MAX));
-        Self { fleet, consoles, limit, until, seen, branches: vec![root], never, steps: 0 }
+        Self {
+            fleet,
+            consoles,
+            limit,
+            until,
+            seen,
+            branches: vec![root],
+            never,
+            pictures: Pictures::new(),
+            steps: 0,
+        }
     }
 
     /// Runs to the end; the fleet comes back in its last state.
-    pub fn run(mut self, also: &mut dyn Observer) -> (Fleet, Outcome) {
+    pub fn run(mut self, also: &mut dyn Observer, drive: &mut Drive<'_>) -> (Fleet, Outcome) {
         let (failure, complete) = loop {
             // Every branch acts in each round, so this is no `any`, which would stop at the first.
             while (0..self.branches.len()).filter(|index| self.act(*index)).count() > 0 {}
@@ -155,7 +169,7 @@ impl<'p> Judge<'p> {
                 also,
                 ended: false,
             };
-            let stopped = self.fleet.run_until(stop, &mut watch);
+            let stopped = drive(&mut self.fleet, stop, &mut watch);
             if watch.ended {
                 break (None, false);
             }
@@ -164,8 +178,8 @@ impl<'p> Judge<'p> {
             }
             self.settle();
         };
-        let Self { fleet, seen, steps, .. } = self;
-        (fleet, Outcome { failure, complete, seen, steps })
+        let Self { fleet, seen, pictures, steps, .. } = self;
+        (fleet, Outcome { failure, complete, seen, pictures, steps })
     }
 
     /// When something must be done or decided next.
@@ -404,6 +418,10 @@ impl<'p> Judge<'p> {
                 let until = expect.within.map_or(now, |span| now + span);
                 self.look(index, step, now, until);
             }
+            Op::Picture { step: picture, .. } => {
+                let until = picture.within.map_or(now, |span| now + span);
+                self.look(index, step, now, until);
+            }
             Op::ExpectTime(expect) => {
                 let marks = &self.branches[index].marks;
                 let time = |mark: &Option<String>, absent| match mark {
@@ -453,22 +471,32 @@ impl<'p> Judge<'p> {
 
     /// Compares now; looks again later while there is time.
     fn look(&mut self, index: usize, step: &'p Planned, now: Time, until: Time) {
-        let Op::Expect { device, target, expect } = &step.op else { return };
         let names = &self.branches[index].names;
-        match compare::state(&mut self.fleet, *device, target, expect, names) {
+        let (device, within, compared) = match &step.op {
+            Op::Expect { device, target, expect } => {
+                let compared = compare::state(&mut self.fleet, *device, target, expect, names);
+                (*device, expect.within, compared.map_err(|compared| (compared, Pictures::new())))
+            }
+            Op::Picture { device, step, wanted } => {
+                (Some(*device), step.within, picture::compare(&mut self.fleet, *device, step, wanted))
+            }
+            _ => return,
+        };
+        match compared {
             Ok(()) => (self.branches[index].at, self.branches[index].state) = (now, State::Ready),
             Err(_) if now < until => {
                 self.branches[index].at = (now + POLL).min(until);
                 self.branches[index].state = State::Polling { step, until };
             }
-            Err(Compared { expected, found }) => {
-                let span = expect.within.map(|span| format!(", within {}", span.to_text()));
+            Err((Compared { expected, found }, pictures)) => {
+                let span = within.map(|span| format!(", within {}", span.to_text()));
                 let expected = expected + &span.unwrap_or_default();
                 let mut failure = Failure::new(step.kind, &step.pointer, now, expected, found);
                 if let Some(device) = device {
-                    failure.device = Some(self.fleet.names()[*device].clone());
-                    failure.last_lines = self.lines(*device, self.console(*device));
+                    failure.device = Some(self.fleet.names()[device].clone());
+                    failure.last_lines = self.lines(device, self.console(device));
                 }
+                self.pictures = pictures;
                 self.fail(index, now, failure);
             }
         }
@@ -491,6 +519,11 @@ impl<'p> Judge<'p> {
             }
             Matcher::Exit { device, code } => {
                 format!("end of the guest of {} with code {code}", devices[*device])
+            }
+            Matcher::Pin { device, pin, level } => {
+                let edge =
+                    level.map_or("an edge", |level| if level { "a rising edge" } else { "a falling edge" });
+                format!("{edge} of {} {pin}", devices[*device])
             }
             Matcher::Packet(packet) => {
                 let link = self.fleet.links().nth(packet.link).map(|(name, _)| name).unwrap_or_default();
@@ -523,13 +556,16 @@ impl<'p> Judge<'p> {
             Stream::Log(_) => counted(count, "message"),
             Stream::Exit(_) => counted(count, "exit"),
             Stream::Link(_) => counted(count, "frame"),
+            Stream::Pins(_) => counted(count, "edge of the device's outputs"),
         }
     }
 
     fn with_lines(&self, mut failure: Failure, matcher: &Matcher) -> Failure {
         let (device, port) = match matcher {
             Matcher::Line { device, port, .. } | Matcher::Text { device, port, .. } => (*device, Some(*port)),
-            Matcher::Log { device, .. } | Matcher::Exit { device, .. } => (*device, self.console(*device)),
+            Matcher::Log { device, .. } | Matcher::Exit { device, .. } | Matcher::Pin { device, .. } => {
+                (*device, self.console(*device))
+            }
             Matcher::Packet(_) => {
                 failure.last_lines = self.all_lines();
                 return failure;

@@ -21,6 +21,7 @@ pub(super) enum Matcher {
     Log { device: usize, pattern: String },
     Exit { device: usize, code: i32 },
     Packet(PacketMatcher),
+    Pin { device: usize, pin: String, level: Option<bool> },
 }
 
 #[derive(Clone, Debug)]
@@ -42,6 +43,7 @@ impl Matcher {
             Self::Log { device, .. } => Stream::Log(*device),
             Self::Exit { device, .. } => Stream::Exit(*device),
             Self::Packet(packet) => Stream::Link(packet.link),
+            Self::Pin { device, .. } => Stream::Pins(*device),
         }
     }
 
@@ -51,7 +53,7 @@ impl Matcher {
             Self::Line { pattern, .. } | Self::Text { pattern, .. } | Self::Log { pattern, .. } => {
                 Some(compile(&fill(pattern, names, regex::escape)?)?)
             }
-            Self::Exit { .. } | Self::Packet(_) => None,
+            Self::Exit { .. } | Self::Packet(_) | Self::Pin { .. } => None,
         };
         Ok(Scanner { matcher: self.clone(), regex, from, next: from, line: from })
     }
@@ -182,6 +184,16 @@ impl Scanner {
                     if packet.fits(frame.from, &frame.data, &frame.to) {
                         let what = format!("a frame of {} bytes", frame.data.len());
                         return Some(Hit { at: frame.at, end: self.next, what, names: Names::new() });
+                    }
+                }
+                None
+            }
+            (Matcher::Pin { device, pin, level }, _) => {
+                while let Some((at, changed, now)) = seen.pins(*device).get(self.next) {
+                    self.next += 1;
+                    if changed == pin && level.is_none_or(|wanted| wanted == *now) {
+                        let what = format!("{pin} went {}", if *now { "high" } else { "low" });
+                        return Some(Hit { at: *at, end: self.next, what, names: Names::new() });
                     }
                 }
                 None

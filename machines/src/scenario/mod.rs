@@ -7,6 +7,7 @@
 //! | `judge` | runs them |
 //! | `matcher`, `seen` | what steps wait for, in what was seen |
 //! | `compare` | what steps expect of state and time |
+//! | `picture` | what it expects to be shown |
 //! | `verdict` | how it went |
 //! | `failure_file` | everything a failure needs to happen again elsewhere |
 
@@ -15,6 +16,7 @@ mod failure_file;
 mod file;
 mod judge;
 mod matcher;
+mod picture;
 mod plan;
 mod seen;
 #[cfg(test)]
@@ -23,7 +25,7 @@ mod verdict;
 
 use std::path::{Path, PathBuf};
 
-use consort_core::fleet::Observer;
+use consort_core::fleet::{Fleet, Observer, Stop};
 use consort_core::{Addr, Time};
 
 use crate::board::Timing;
@@ -37,11 +39,13 @@ use crate::suggest;
 pub use failure_file::{FailureFile, FailureFileError};
 pub use file::*;
 pub use judge::REACTION;
+pub use picture::Image;
 pub use verdict::{Failure, LastLines, Verdict};
 
 use judge::{Judge, Never, Terms};
 use matcher::Names;
-use plan::{Happening, Planned, Planner};
+use plan::{Planned, Planner};
+use seen::Keep;
 
 /// How the names of scenario files end.
 pub const SUFFIX: &str = ".scenario.json";
@@ -59,7 +63,13 @@ pub struct Scenario {
     file: ScenarioFile,
     fleet: FleetSource,
     timing: Option<Timing>,
+    folder: PathBuf,
+    /// The files that steps name are under [`packed`] names: it comes from a failure file.
+    packed: bool,
 }
+
+/// How the fleet of a scenario is run: as [`Fleet::run_until`] does, or as debuggers let it.
+pub type Drive<'a> = dyn FnMut(&mut Fleet, Time, &mut dyn Observer) -> Stop + 'a;
 
 /// Where the fleet is described.
 enum FleetSource {
@@ -116,7 +126,8 @@ impl Scenario {
         if file.limit == Time::ZERO {
             return Err(document.error("/limit", "a limit of no time lets nothing happen"));
         }
-        Ok(Self { name: name.to_owned(), text, document, file, fleet, timing: None })
+        let (name, folder) = (name.to_owned(), folder.to_owned());
+        Ok(Self { name, text, document, file, fleet, timing: None, folder, packed: false })
     }
 
     /// Replaces what the fleet file says an instruction takes.
@@ -155,9 +166,22 @@ impl Scenario {
         options: &RunOptions,
         also: &mut dyn Observer,
     ) -> Result<Verdict, LoadFleetError> {
+        self.run_driven(seed, options, also, &mut |fleet, until, observer| fleet.run_until(until, observer))
+    }
+
+    /// As [`Scenario::run`], with a fleet that somebody else lets run.
+    pub fn run_driven(
+        &self,
+        seed: u64,
+        options: &RunOptions,
+        also: &mut dyn Observer,
+        drive: &mut Drive<'_>,
+    ) -> Result<Verdict, LoadFleetError> {
         let Prepared { loaded, steps, never } = self.prepare(seed)?;
         let Loaded { mut fleet, consoles, .. } = loaded;
-        fleet.want_events(options.every_event);
+        let asks = |word: &str| self.text.contains(&format!("\"{word}\""));
+        let keep = Keep { frames: asks("packet"), pins: asks("pin") };
+        fleet.want_events(options.every_event || keep.pins);
         let no_names = Names::from([("seed".to_owned(), seed.to_string())]);
         let watched = never.iter().map(|(pointer, matcher)| {
             let scanner =
@@ -170,9 +194,9 @@ impl Scenario {
             limit: self.file.limit,
             until: options.until,
             quantum: options.quantum.map_or(REACTION, |quantum| quantum.min(REACTION)),
-            keep_frames: self.text.contains("\"packet\""),
+            keep,
         };
-        let (mut fleet, outcome) = Judge::new(fleet, consoles, &steps, watched, &terms).run(also);
+        let (mut fleet, outcome) = Judge::new(fleet, consoles, &steps, watched, &terms).run(also, drive);
         let failure = outcome.failure.map(|failure| self.locate(failure));
         let label = |device: usize, port: u16| {
             format!("{}.{}", fleet.names()[device], fleet.ports(device)[usize::from(port)].name)
@@ -188,6 +212,7 @@ impl Scenario {
             journal: fleet.journal().to_vec(),
             steps: outcome.steps,
             uarts,
+            pictures: outcome.pictures,
         })
     }
 
@@ -223,18 +248,33 @@ impl Scenario {
         let mut loaded = self.fleet(seed)?;
         let symbols = symbols(&file, &folder);
         let located = |(pointer, message): (String, String)| self.document.error(&pointer, message);
-        let mut planner = Planner::new(&mut loaded.fleet, &loaded.consoles, &symbols);
+        let place = |path: &str| self.attached(path);
+        let mut planner = Planner::new(&mut loaded.fleet, &loaded.consoles, symbols, &place);
         let steps = planner.plan(&self.file.steps).map_err(located)?;
         let never = self.file.never.iter().enumerate().map(|(index, forbid)| {
             let pointer = format!("/never/{index}");
             if forbid.span.is_some() {
                 return Err((pointer, "`never` holds for the whole run, without `for`".to_owned()));
             }
-            let matcher = planner.matcher(&Happening::from(forbid), &pointer)?;
+            let matcher = planner.forbidden(forbid, &pointer)?;
             Ok((pointer, matcher))
         });
         let never = never.collect::<Result<_, _>>().map_err(located)?;
         Ok(Prepared { loaded, steps, never })
+    }
+
+    /// The files with the symbols of each device's firmware, for debuggers.
+    pub fn programs(&self) -> Result<Vec<Option<PathBuf>>, LoadFleetError> {
+        let (file, folder) = self.fleet_file()?;
+        let first = |device: &crate::fleet_file::DeviceEntry| {
+            device.firmware.list().first().map(|image| place(image, &folder).0)
+        };
+        Ok(file.devices.values().map(first).collect())
+    }
+
+    /// Where a file is that a step names.
+    fn attached(&self, path: &str) -> PathBuf {
+        self.folder.join(if self.packed { packed(path) } else { path.to_owned() })
     }
 
     fn locate(&self, mut failure: Failure) -> Failure {
@@ -252,6 +292,28 @@ fn symbols(file: &FleetFile, folder: &Path) -> Vec<Symbols> {
         load_images(&images.collect::<Vec<_>>(), &board).map(|firmware| firmware.symbols).unwrap_or_default()
     });
     devices.collect()
+}
+
+/// The name in a failure file of a file that a step names.
+fn packed(path: &str) -> String {
+    let name = Path::new(path).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    format!("attached/{}-{name}", &blake3::hash(path.as_bytes()).to_hex()[..16])
+}
+
+/// All files that steps name.
+fn attachments(steps: &[Step]) -> Vec<&str> {
+    fn of(step: &Step) -> Vec<&str> {
+        match step {
+            Step::Picture(picture) => vec![picture.is.as_str()],
+            Step::Power(Power { firmware: Some(images), .. }) => {
+                images.list().iter().map(ImageEntry::path).collect()
+            }
+            Step::Repeat(repeat) => attachments(&repeat.steps),
+            Step::Parallel(branches) => branches.iter().flat_map(|branch| attachments(branch)).collect(),
+            _ => Vec::new(),
+        }
+    }
+    steps.iter().flat_map(of).collect()
 }
 
 /// The file of an image, and its address when it is a raw binary.

@@ -1,15 +1,21 @@
 //! Checks a scenario's steps against its fleet, and turns names into indices.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use consort_core::Time;
 use consort_core::component::{PortKind, Value};
-use consort_core::device::Action;
+use consort_core::device::{Action, Segment};
 use consort_core::fleet::Fleet;
 use consort_core::link::Fault;
 
-use super::file::{Count, Expect, ExpectTime, FaultStep, Forbid, Operand, Packet, PowerWhat, Step, Wait};
+use super::file::{
+    Count, Expect, ExpectTime, FaultStep, Happening, Operand, Packet, PictureStep, Power, PowerWhat, Step,
+    Touch,
+};
 use super::matcher::{Matcher, PacketMatcher, compile, references};
+use super::picture::Image;
+use crate::fleet_file::{ImageEntry, Images, load_images};
 use crate::loader::Symbols;
 use crate::suggest;
 
@@ -59,6 +65,12 @@ pub(super) enum Op {
         target: Target,
         expect: Box<Expect>,
     },
+    Picture {
+        device: usize,
+        step: Box<PictureStep>,
+        /// What it must show, or why there is no such file.
+        wanted: Box<Result<Image, String>>,
+    },
     ExpectTime(ExpectTime),
     Mark(String),
     Repeat {
@@ -74,6 +86,7 @@ pub(super) enum Target {
     Memory { at: u64, size: u8 },
     Register { peripheral: String, register: String },
     Core(String),
+    Pin(String),
     Count(Count),
     Value(String),
 }
@@ -81,20 +94,31 @@ pub(super) enum Target {
 /// A mistake in a step: where, and what.
 pub(super) type Mistake = (String, String);
 
+/// How often a swipe moves the finger.
+const SWIPE_STEP: Time = Time::from_ms(10);
+
 /// What a plan is made for.
 pub(super) struct Planner<'a> {
     pub fleet: &'a mut Fleet,
     pub consoles: &'a [Option<u16>],
-    pub symbols: &'a [Symbols],
+    /// Of each device's firmware: what it is when the steps planned so far are done.
+    symbols: Vec<Symbols>,
+    /// Where a file that steps name is.
+    place: &'a dyn Fn(&str) -> PathBuf,
     /// Names that steps capture, and marks they set.
     captured: BTreeSet<String>,
     marks: BTreeSet<String>,
 }
 
 impl<'a> Planner<'a> {
-    pub fn new(fleet: &'a mut Fleet, consoles: &'a [Option<u16>], symbols: &'a [Symbols]) -> Self {
+    pub fn new(
+        fleet: &'a mut Fleet,
+        consoles: &'a [Option<u16>],
+        symbols: Vec<Symbols>,
+        place: &'a dyn Fn(&str) -> PathBuf,
+    ) -> Self {
         let captured = BTreeSet::from(["seed".to_owned()]);
-        Self { fleet, consoles, symbols, captured, marks: BTreeSet::new() }
+        Self { fleet, consoles, symbols, place, captured, marks: BTreeSet::new() }
     }
 
     pub fn plan(&mut self, steps: &[Step]) -> Result<Vec<Planned>, Mistake> {
@@ -136,14 +160,19 @@ impl<'a> Planner<'a> {
         let here = |message: String| (pointer.to_owned(), message);
         let field = |name: &str| format!("{pointer}/{name}");
         Ok(match step {
-            Step::Wait(wait) => Op::Wait {
-                matcher: self.matcher(&Happening::from(wait), pointer)?,
-                within: wait.within,
-                only_new: wait.only_new,
-                mark: wait.mark.clone(),
-            },
+            Step::Wait(wait) => {
+                if wait.span.is_some() {
+                    return Err((field("for"), "`wait` takes `within`: how long at most".to_owned()));
+                }
+                Op::Wait {
+                    matcher: self.matcher(wait, pointer)?,
+                    within: wait.within,
+                    only_new: wait.only_new,
+                    mark: wait.mark.clone(),
+                }
+            }
             Step::Forbid(forbid) => Op::Forbid {
-                matcher: self.matcher(&Happening::from(forbid), pointer)?,
+                matcher: self.forbidden(forbid, pointer)?,
                 span: forbid.span.ok_or_else(|| here("`forbid` needs `for`: how long".to_owned()))?,
             },
             Step::RunFor(time) => Op::RunFor(*time),
@@ -175,18 +204,22 @@ impl<'a> Planner<'a> {
                 let up = self.set(device, &press.button, &Value::Bool(false), &at)?;
                 Op::Act { device, actions: vec![(Time::ZERO, down), (press.span, up)], then: press.span }
             }
-            Step::Power(power) => {
-                let device = self.device(&power.device, pointer)?;
-                let (actions, then) = match power.what {
-                    PowerWhat::Reset => (vec![(Time::ZERO, Action::Reset)], Time::ZERO),
-                    PowerWhat::Off => (vec![(Time::ZERO, Action::PowerOff)], Time::ZERO),
-                    PowerWhat::On => (vec![(Time::ZERO, Action::PowerOn)], Time::ZERO),
-                    PowerWhat::Cycle => {
-                        (vec![(Time::ZERO, Action::PowerOff), (power.span, Action::PowerOn)], power.span)
-                    }
+            Step::Touch(touch) => self.touch(touch, pointer)?,
+            Step::Picture(step) => {
+                let device = self.device(&step.device, pointer)?;
+                let part = |device: &mut dyn consort_core::device::Device| {
+                    let parts = device.parts().into_iter().filter(|part| part.shows.is_some());
+                    (device.picture(&step.part).is_some(), parts.map(|part| part.name).collect::<Vec<_>>())
                 };
-                Op::Act { device, actions, then }
+                let (known, parts) = self.fleet.device(device, part).unwrap_or_default();
+                if !known {
+                    let near = suggest(&step.part, parts.iter().map(String::as_str));
+                    return Err((field("part"), format!("nothing of that name shows a picture{near}")));
+                }
+                let wanted = Box::new(Image::read(&(self.place)(&step.is)));
+                Op::Picture { device, step: Box::new(step.clone()), wanted }
             }
+            Step::Power(power) => self.power(power, pointer)?,
             Step::Fault(fault) => self.fault(fault, pointer)?,
             Step::Expect(expect) => self.expect(expect, pointer)?,
             Step::ExpectTime(expect) => {
@@ -271,15 +304,101 @@ impl<'a> Planner<'a> {
         }
     }
 
-    pub fn matcher(&self, happening: &Happening<'_>, pointer: &str) -> Result<Matcher, Mistake> {
+    fn touch(&mut self, touch: &Touch, pointer: &str) -> Result<Op, Mistake> {
+        let device = self.device(&touch.device, pointer)?;
+        let moves = touch.to.map_or(0, |_| touch.span.as_ps() / SWIPE_STEP.as_ps()).max(1);
+        let to = touch.to.unwrap_or(touch.at);
+        let mut actions = Vec::new();
+        for step in 0..=moves {
+            let part = step as f64 / moves as f64;
+            let place = |index: usize| (touch.at[index] + (to[index] - touch.at[index]) * part).round();
+            if step > 0 && touch.to.is_none() {
+                break;
+            }
+            let after = Time::from_ps(touch.span.as_ps() / moves * step);
+            let at = format!("{pointer}/panel");
+            actions.push((
+                after,
+                self.set(device, &touch.panel, &Value::Numbers(vec![place(0), place(1)]), &at)?,
+            ));
+        }
+        let at = format!("{pointer}/panel");
+        actions.push((touch.span, self.set(device, &touch.panel, &Value::Bool(false), &at)?));
+        Ok(Op::Act { device, actions, then: touch.span })
+    }
+
+    fn power(&mut self, power: &Power, pointer: &str) -> Result<Op, Mistake> {
+        let device = self.device(&power.device, pointer)?;
+        let program = match &power.firmware {
+            None => None,
+            Some(images) => Some(self.program(device, images, &format!("{pointer}/firmware"))?),
+        };
+        // Power or reset comes back after the new firmware is in place.
+        let (before, after) = match power.what {
+            PowerWhat::Reset => (None, Some(Action::Reset)),
+            PowerWhat::Off => (Some(Action::PowerOff), None),
+            PowerWhat::On => (None, Some(Action::PowerOn)),
+            PowerWhat::Cycle => (Some(Action::PowerOff), Some(Action::PowerOn)),
+        };
+        let then = if power.what == PowerWhat::Cycle { power.span } else { Time::ZERO };
+        let first = before.into_iter().map(|action| (Time::ZERO, action));
+        let second = program.into_iter().chain(after).map(|action| (then, action));
+        Ok(Op::Act { device, actions: first.chain(second).collect(), then })
+    }
+
+    fn program(&mut self, device: usize, images: &Images, at: &str) -> Result<Action, Mistake> {
+        let mistake = |message: String| (at.to_owned(), message);
+        let places = images.list().iter().map(|image| match image {
+            ImageEntry::Path(path) => ((self.place)(path), None),
+            ImageEntry::Raw { path, at } => ((self.place)(path), Some(at.0)),
+        });
+        let firmware =
+            load_images(&places.collect::<Vec<_>>()).map_err(|error| mistake(error.to_string()))?;
+        let segments =
+            firmware.segments().map(|(_, segment)| Segment { at: segment.addr, data: segment.data.clone() });
+        let action = Action::Program { segments: segments.collect() };
+        let checked = self.fleet.device(device, |device| device.check(&action));
+        checked.unwrap_or(Ok(())).map_err(|error| mistake(error.to_string()))?;
+        self.symbols[device] = firmware.symbols;
+        Ok(action)
+    }
+
+    /// The matcher of a `forbid` or `never`.
+    pub fn forbidden(&mut self, happening: &Happening, pointer: &str) -> Result<Matcher, Mistake> {
+        let wrong = [
+            ("within", happening.within.is_some()),
+            ("only-new", happening.only_new),
+            ("mark", happening.mark.is_some()),
+        ];
+        if let Some((name, _)) = wrong.into_iter().find(|(_, given)| *given) {
+            return Err((format!("{pointer}/{name}"), format!("`{name}` goes with `wait`")));
+        }
+        self.matcher(happening, pointer)
+    }
+
+    /// An output, by `component.line`.
+    fn pin(&mut self, device: usize, name: &str, at: &str) -> Result<(), Mistake> {
+        let lines = self.fleet.device(device, |device| device.lines()).unwrap_or_default();
+        if lines.iter().any(|(known, _)| known == name) {
+            return Ok(());
+        }
+        let near = suggest(name, lines.iter().map(|(name, _)| name.as_str()));
+        Err((at.to_owned(), format!("the board has no output `{name}`{near}")))
+    }
+
+    fn matcher(&mut self, happening: &Happening, pointer: &str) -> Result<Matcher, Mistake> {
         let here = |message: &str| (pointer.to_owned(), message.to_owned());
-        let Happening { device, uart, line, text, log, exit, packet } = happening;
-        let asked = [line.is_some(), text.is_some(), log.is_some(), exit.is_some(), packet.is_some()];
+        let Happening { device, uart, line, text, log, exit, packet, pin, level, .. } = happening;
+        let asked =
+            [line.is_some(), text.is_some(), log.is_some(), exit.is_some(), packet.is_some(), pin.is_some()];
         if asked.into_iter().filter(|asked| *asked).count() != 1 {
-            return Err(here("say one of `line`, `text`, `log`, `exit` and `packet`"));
+            return Err(here("say one of `line`, `text`, `log`, `exit`, `packet` and `pin`"));
         }
         if uart.is_some() && line.is_none() && text.is_none() {
             return Err(here("`uart` goes with `line` or `text`"));
+        }
+        if level.is_some() && pin.is_none() {
+            return Err(here("`level` goes with `pin`"));
         }
         if let Some(packet) = packet {
             if device.is_some() {
@@ -288,6 +407,10 @@ impl<'a> Planner<'a> {
             return self.packet(packet, &format!("{pointer}/packet"));
         }
         let device = self.device(device, pointer)?;
+        if let Some(pin) = pin {
+            self.pin(device, pin, &format!("{pointer}/pin"))?;
+            return Ok(Matcher::Pin { device, pin: pin.clone(), level: *level });
+        }
         for (field, pattern) in [("line", line), ("text", text), ("log", log)] {
             let Some(pattern) = pattern else { continue };
             let at = format!("{pointer}/{field}");
@@ -308,7 +431,7 @@ impl<'a> Planner<'a> {
                 pattern: pattern.to_string(),
             },
             (_, _, Some(pattern), _) => Matcher::Log { device, pattern: pattern.to_string() },
-            (.., code) => Matcher::Exit { device, code: code.unwrap_or_default() },
+            (_, _, _, code) => Matcher::Exit { device, code: code.unwrap_or_default() },
         })
     }
 
@@ -370,11 +493,14 @@ impl<'a> Planner<'a> {
             expect.memory.is_some(),
             expect.register.is_some(),
             expect.core.is_some(),
+            expect.pin.is_some(),
             expect.count.is_some(),
             expect.value.is_some(),
         ];
         if asked.into_iter().filter(|asked| *asked).count() != 1 {
-            return Err(here("say one of `symbol`, `memory`, `register`, `core`, `count` and `value`"));
+            return Err(here(
+                "say one of `symbol`, `memory`, `register`, `core`, `pin`, `count` and `value`",
+            ));
         }
         let operands = [&expect.is, &expect.not, &expect.at_least, &expect.at_most];
         if operands.iter().all(|operand| operand.is_none()) {
@@ -421,6 +547,9 @@ impl<'a> Planner<'a> {
                 return Err((field("core"), format!("the processor has no register `{name}`{near}")));
             }
             Target::Core(name.clone())
+        } else if let Some(name) = &expect.pin {
+            self.pin(device, name, &field("pin"))?;
+            Target::Pin(name.clone())
         } else if let Some(count) = expect.count {
             Target::Count(count)
         } else {
@@ -456,29 +585,4 @@ pub(super) fn number(text: &str) -> Option<i128> {
         None => digits.parse(),
     };
     value.ok().and_then(|value: i128| if negative { value.checked_neg() } else { Some(value) })
-}
-
-/// What `wait`, `forbid` and `never` have in common.
-pub(super) struct Happening<'a> {
-    device: &'a Option<String>,
-    uart: &'a Option<String>,
-    line: &'a Option<String>,
-    text: &'a Option<String>,
-    log: &'a Option<String>,
-    exit: Option<i32>,
-    packet: &'a Option<Packet>,
-}
-
-impl<'a> From<&'a Wait> for Happening<'a> {
-    fn from(wait: &'a Wait) -> Self {
-        let Wait { device, uart, line, text, log, exit, packet, .. } = wait;
-        Self { device, uart, line, text, log, exit: *exit, packet }
-    }
-}
-
-impl<'a> From<&'a Forbid> for Happening<'a> {
-    fn from(forbid: &'a Forbid) -> Self {
-        let Forbid { device, uart, line, text, log, exit, packet, .. } = forbid;
-        Self { device, uart, line, text, log, exit: *exit, packet }
-    }
 }

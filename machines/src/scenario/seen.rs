@@ -16,6 +16,7 @@ pub(super) enum Stream {
     Log(usize),
     Exit(usize),
     Link(usize),
+    Pins(usize),
 }
 
 /// The output of one UART.
@@ -56,6 +57,13 @@ pub(super) struct Frame {
     pub to: Vec<(usize, bool)>,
 }
 
+/// What is kept only when the scenario asks about it, for there may be much of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Keep {
+    pub frames: bool,
+    pub pins: bool,
+}
+
 /// Everything seen.
 #[derive(Default)]
 pub(super) struct Seen {
@@ -63,15 +71,15 @@ pub(super) struct Seen {
     logs: BTreeMap<usize, Vec<(Time, String)>>,
     exits: BTreeMap<usize, Vec<(Time, i32)>>,
     frames: BTreeMap<usize, Vec<Frame>>,
-    /// Frames are kept only when the scenario asks about frames.
-    keep_frames: bool,
+    pins: BTreeMap<usize, Vec<(Time, String, bool)>>,
+    keep: Keep,
 }
 
 const NO_TEXT: &Text = &Text { bytes: Vec::new(), pieces: Vec::new() };
 
 impl Seen {
-    pub fn new(keep_frames: bool) -> Self {
-        Self { keep_frames, ..Self::default() }
+    pub fn new(keep: Keep) -> Self {
+        Self { keep, ..Self::default() }
     }
 
     pub fn sent(&mut self, device: usize, port: &Port, sent: &Sent) {
@@ -89,13 +97,16 @@ impl Seen {
                 let line = format!("{}: {report}", report.who);
                 self.logs.entry(device).or_default().push((event.at, line));
             }
+            Kind::Line { line, level } if self.keep.pins => {
+                self.pins.entry(device).or_default().push((event.at, line.clone(), *level));
+            }
             Kind::Exit { code } => self.exits.entry(device).or_default().push((event.at, *code)),
             _ => {}
         }
     }
 
     pub fn carried(&mut self, link: usize, frame: &Carried<'_>) {
-        if self.keep_frames {
+        if self.keep.frames {
             let to = frame.fates.iter().filter_map(|(to, fate)| Some(((*to)?, fate.arrives())));
             let (at, from, data, to) = (frame.at, frame.from, frame.data.clone(), to.collect());
             self.frames.entry(link).or_default().push(Frame { at, from, data, to });
@@ -122,6 +133,10 @@ impl Seen {
         self.frames.get(&link).map_or(&[], Vec::as_slice)
     }
 
+    pub fn pins(&self, device: usize) -> &[(Time, String, bool)] {
+        self.pins.get(&device).map_or(&[], Vec::as_slice)
+    }
+
     /// How much of a stream there is.
     pub fn len(&self, stream: Stream) -> usize {
         match stream {
@@ -129,6 +144,7 @@ impl Seen {
             Stream::Log(device) => self.logs(device).len(),
             Stream::Exit(device) => self.exits(device).len(),
             Stream::Link(link) => self.frames(link).len(),
+            Stream::Pins(device) => self.pins(device).len(),
         }
     }
 }

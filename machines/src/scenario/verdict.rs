@@ -7,6 +7,8 @@ use consort_core::fleet::Stimulus;
 use consort_core::trace::Digest;
 use serde::{Deserialize, Serialize};
 
+use super::picture::Image;
+
 /// How a run of a scenario went.
 #[derive(Clone, Debug)]
 pub struct Verdict {
@@ -26,6 +28,8 @@ pub struct Verdict {
     pub steps: u64,
     /// What each UART said: `device.uart` and the bytes.
     pub uarts: Vec<(String, Vec<u8>)>,
+    /// Pictures that show why it failed, by names of files.
+    pub pictures: Vec<(String, Image)>,
 }
 
 /// A failed expectation.

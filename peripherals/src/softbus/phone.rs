@@ -442,7 +442,11 @@ impl ScriptedPhone {
                 self.restart();
             }
             Action::Set { channel, value, .. } if self.live.on => self.command(&channel, &value),
-            Action::Send { .. } | Action::Set { .. } | Action::Reset | Action::PowerOn => {}
+            Action::Send { .. }
+            | Action::Set { .. }
+            | Action::Reset
+            | Action::PowerOn
+            | Action::Program { .. } => {}
         }
     }
 
@@ -562,6 +566,7 @@ impl Device for ScriptedPhone {
                 Err(SetError::BadValue { channel: name(), expected: expected.to_owned() })
             }
             Action::Reset | Action::PowerOff | Action::PowerOn => Ok(()),
+            Action::Program { .. } => Err(SetError::NoChannel("memory".to_owned())),
         }
     }
 

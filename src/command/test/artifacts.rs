@@ -9,7 +9,8 @@ use consort_machines::scenario::{FailureFile, RunOptions, Scenario, Verdict};
 
 use crate::capture::Capture;
 use crate::failure::Failure;
-use crate::trace_file::TraceFile;
+use crate::png;
+use crate::trace::{Trace, TraceTarget};
 
 /// Its name in the folder.
 pub const FAILURE_FILE: &str = "failure.consort";
@@ -38,6 +39,14 @@ pub fn write(folder: &Path, scenario: &Scenario, verdict: &Verdict) -> Result<()
     for (uart, bytes) in &verdict.uarts {
         put(&format!("{uart}.log"), bytes)?;
     }
+    for (name, picture) in &verdict.pictures {
+        let size = |pixels: u32| {
+            u16::try_from(pixels).map_err(|_| Failure::bad("a picture is too large".to_owned()))
+        };
+        let file =
+            png::encode(size(picture.width)?, size(picture.height)?, &picture.rgb).map_err(Failure::bad)?;
+        put(name, &file)?;
+    }
     let mut message = verdict.failure.as_ref().map(ToString::to_string).unwrap_or_default();
     let mut recorder = Recorder::new(folder, scenario, verdict.seed)?;
     let options = RunOptions { every_event: true, ..RunOptions::default() };
@@ -53,8 +62,7 @@ pub fn write(folder: &Path, scenario: &Scenario, verdict: &Verdict) -> Result<()
 }
 
 struct Recorder {
-    names: Vec<String>,
-    trace: TraceFile,
+    trace: Trace,
     capture: Capture,
 }
 
@@ -62,8 +70,7 @@ impl Recorder {
     fn new(folder: &Path, scenario: &Scenario, seed: u64) -> Result<Self, Failure> {
         let fleet = scenario.fleet(seed)?.fleet;
         Ok(Self {
-            names: fleet.names().to_vec(),
-            trace: TraceFile::create(&folder.join("trace.jsonl"))?,
+            trace: Trace::create(&TraceTarget::jsonl(&folder.join("trace.jsonl")), &fleet)?,
             capture: Capture::create(folder, &fleet)?,
         })
     }
@@ -78,7 +85,7 @@ impl Observer for Recorder {
     fn sent(&mut self, _: usize, _: &Port, _: &Sent) {}
 
     fn event(&mut self, device: usize, event: &Event) {
-        self.trace.add(&self.names[device], event);
+        self.trace.add(device, event);
     }
 
     fn carried(&mut self, link: usize, frame: &Carried<'_>) {

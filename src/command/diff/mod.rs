@@ -1,4 +1,6 @@
-//! `consort diff`: the first event at which two runs differ.
+//! `consort diff`: the first event, and the first instruction, at which two runs differ.
+
+mod instruction;
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -14,7 +16,7 @@ use serde_json::Value;
 use crate::cli::DiffArgs;
 use crate::console;
 use crate::failure::{Failure, NO};
-use crate::trace_file::TraceFile;
+use crate::trace::{Trace, TraceTarget};
 
 /// A line longer than this is no event.
 const LONGEST_LINE: u64 = 16 << 20;
@@ -59,10 +61,37 @@ pub fn run(args: &DiffArgs) -> Result<ExitCode, Failure> {
                     let ended = || format!("(the trace of {} ends here)", path.display());
                     console::line(&format!("  {sign} {}", line.clone().unwrap_or_else(ended)));
                 }
+                show_instruction(args)?;
                 return Ok(ExitCode::from(NO));
             }
         }
     }
+}
+
+/// Tells the first instruction that differs, where both runs can begin again.
+fn show_instruction(args: &DiffArgs) -> Result<(), Failure> {
+    let (Some(a), Some(b)) = (failure_file(&args.a)?, failure_file(&args.b)?) else {
+        console::note(
+            "two failure files instead of traces would tell the first instruction that differs, too",
+        );
+        return Ok(());
+    };
+    console::line(&match instruction::find(&a, &b, a.at.max(b.at))? {
+        Some(words) => format!("the first instruction that differs: {words}"),
+        None => "no processor differs at the end of any millisecond of the runs".to_owned(),
+    });
+    Ok(())
+}
+
+/// A failure file; nothing when it is a trace.
+fn failure_file(path: &Path) -> Result<Option<FailureFile>, Failure> {
+    let bytes = consort_machines::fleet_file::read_bytes(path)?;
+    if bytes.first() == Some(&b'{') || bytes.is_empty() {
+        return Ok(None);
+    }
+    let read = FailureFile::from_bytes(&bytes);
+    read.map(Some)
+        .map_err(|error| Failure::bad(format!("{}: {error}, and no trace of --trace either", path.display())))
 }
 
 /// Where and when the first of two events is, in words.
@@ -77,20 +106,14 @@ fn place(a: &Option<String>, b: &Option<String>) -> String {
 
 /// The trace of a file: itself, or that of the run of a failure file.
 fn trace_of(path: &Path, scratch: &Path) -> Result<PathBuf, Failure> {
-    let bytes = consort_machines::fleet_file::read_bytes(path)?;
-    if bytes.first() == Some(&b'{') || bytes.is_empty() {
-        return Ok(path.to_owned());
-    }
-    let file = FailureFile::from_bytes(&bytes).map_err(|error| {
-        Failure::bad(format!("{}: {error}, and no trace of --trace either", path.display()))
-    })?;
+    let Some(file) = failure_file(path)? else { return Ok(path.to_owned()) };
     let folder = tempfile::tempdir()?;
     let scenario = file.unpack(folder.path())?;
-    let names = scenario.fleet(file.seed)?.fleet.names().to_vec();
-    let mut tracer = Tracer { names, trace: TraceFile::create(scratch)? };
+    let fleet = scenario.fleet(file.seed)?.fleet;
+    let mut tracer = Tracer(Trace::create(&TraceTarget::jsonl(scratch), &fleet)?);
     let options = RunOptions { every_event: true, ..RunOptions::default() };
     scenario.run(file.seed, &options, &mut tracer)?;
-    tracer.trace.finish()?;
+    tracer.0.finish()?;
     Ok(scratch.to_owned())
 }
 
@@ -98,13 +121,10 @@ fn at(path: &Path, error: &std::io::Error) -> Failure {
     Failure::bad(format!("{}: {error}", path.display()))
 }
 
-struct Tracer {
-    names: Vec<String>,
-    trace: TraceFile,
-}
+struct Tracer(Trace);
 
 impl Observer for Tracer {
     fn event(&mut self, device: usize, event: &Event) {
-        self.trace.add(&self.names[device], event);
+        self.0.add(device, event);
     }
 }

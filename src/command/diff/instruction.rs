@@ -1,0 +1,150 @@
+//! The first instruction at which the runs of two failure files differ.
+
+use std::ops::ControlFlow;
+
+use consort_core::Time;
+use consort_core::device::Debug;
+use consort_core::fleet::{Fleet, FleetError, Observer};
+use consort_machines::scenario::FailureFile;
+
+use crate::failure::Failure;
+
+/// Processors are compared at the end of each span of this; in the first that ends differently, at each instruction.
+const SPAN: Time = Time::from_ms(1);
+
+/// What a processor shows after an instruction.
+#[derive(Clone, PartialEq, Eq)]
+struct State {
+    instructions: u64,
+    registers: Vec<(&'static str, u128)>,
+}
+
+/// A run that can begin again.
+struct Side<'a> {
+    file: &'a FailureFile,
+    folder: tempfile::TempDir,
+}
+
+impl<'a> Side<'a> {
+    fn new(file: &'a FailureFile) -> Result<Self, Failure> {
+        let folder = tempfile::tempdir()?;
+        file.unpack(folder.path())?;
+        Ok(Self { file, folder })
+    }
+
+    fn at(&self, now: Time) -> Result<Fleet, Failure> {
+        let mut fleet = self.file.fleet(self.folder.path())?.fleet;
+        fleet.run_until(now, &mut ());
+        Ok(fleet)
+    }
+}
+
+/// Finds it, in words; nothing when no processor differs by `until`.
+pub fn find(a: &FailureFile, b: &FailureFile, until: Time) -> Result<Option<String>, Failure> {
+    let (a, b) = (Side::new(a)?, Side::new(b)?);
+    let mut fleets = (a.at(Time::ZERO)?, b.at(Time::ZERO)?);
+    let names: Vec<String> =
+        fleets.0.names().iter().filter(|name| fleets.1.names().contains(name)).cloned().collect();
+    let differing = |fleets: &mut (Fleet, Fleet)| -> Result<Vec<String>, FleetError> {
+        let mut found = Vec::new();
+        for name in &names {
+            if state(&mut fleets.0, name)? != state(&mut fleets.1, name)? {
+                found.push(name.clone());
+            }
+        }
+        Ok(found)
+    };
+    if let Some(name) = differing(&mut fleets)?.first() {
+        return Ok(Some(format!("{name} differs before its first instruction")));
+    }
+    let (mut begin, mut end) = (Time::ZERO, SPAN);
+    let suspects = loop {
+        fleets.0.run_until(end, &mut ());
+        fleets.1.run_until(end, &mut ());
+        let found = differing(&mut fleets)?;
+        if !found.is_empty() {
+            break found;
+        }
+        if end > until {
+            return Ok(None);
+        }
+        (begin, end) = (end, end + SPAN);
+    };
+    let mut first: Option<(Time, String)> = None;
+    for name in suspects {
+        let mut fleets = (a.at(begin)?, b.at(begin)?);
+        let found = walk(&mut fleets, &name, end)?;
+        if found.as_ref().is_some_and(|(at, _)| first.as_ref().is_none_or(|(first, _)| at < first)) {
+            first = found;
+        }
+    }
+    Ok(first.map(|(_, words)| words))
+}
+
+/// Ends a run after one window.
+struct OneWindow;
+
+impl Observer for OneWindow {
+    fn window(&mut self, _: Time) -> ControlFlow<()> {
+        ControlFlow::Break(())
+    }
+}
+
+/// Steps a device of both runs until it differs.
+fn walk(fleets: &mut (Fleet, Fleet), name: &str, end: Time) -> Result<Option<(Time, String)>, Failure> {
+    let (a, b) = fleets;
+    let indices = (a.find(name)?, b.find(name)?);
+    loop {
+        let at = a.device(indices.0, |device| device.now()).unwrap_or_default().max(a.now());
+        let place = look(a, indices.0, place).unwrap_or_default();
+        match (a.step_before(indices.0, end), b.step_before(indices.1, end)) {
+            // Nothing before the end of the window: the rest of the fleets follows.
+            (None, None) => {
+                if a.now() >= end && b.now() >= end {
+                    return Ok(None);
+                }
+                a.run_until(end, &mut OneWindow);
+                b.run_until(end, &mut OneWindow);
+            }
+            (Some(_), None) | (None, Some(_)) => {
+                return Ok(Some((
+                    at,
+                    format!("{name} at {at} s, {place}: one sleeps where the other goes on"),
+                )));
+            }
+            (Some(_), Some(_)) => {}
+        }
+        let (Some(own), Some(other)) = (state(a, name)?, state(b, name)?) else { return Ok(None) };
+        if own != other {
+            let registers = own.registers.iter().zip(&other.registers);
+            let differ = registers.filter(|(own, other)| own != other);
+            let lines =
+                differ.map(|((register, own), (_, other))| format!("\n    {register}: {own:#x}, {other:#x}"));
+            return Ok(Some((at, format!("{name} at {at} s, {place}{}", lines.collect::<String>()))));
+        }
+    }
+}
+
+fn look<R>(fleet: &mut Fleet, device: usize, look: impl FnOnce(&dyn Debug) -> R) -> Option<R> {
+    fleet.device(device, |device| device.debug().map(|debug| look(debug))).flatten()
+}
+
+fn place(debug: &dyn Debug) -> String {
+    let pc = debug.pc();
+    match debug.symbol_at(pc) {
+        Some((symbol, 0)) => format!("instruction {pc:#010x} <{symbol}>"),
+        Some((symbol, offset)) => format!("instruction {pc:#010x} <{symbol}+{offset}>"),
+        None => format!("instruction {pc:#010x}"),
+    }
+}
+
+/// Absent for a device without a processor.
+fn state(fleet: &mut Fleet, name: &str) -> Result<Option<State>, FleetError> {
+    let index = fleet.find(name)?;
+    let instructions = fleet.stats(index).instructions;
+    let registers = look(fleet, index, |debug| {
+        let infos = debug.registers().iter().enumerate();
+        infos.map(|(index, info)| (info.name, debug.register(index).unwrap_or(0))).collect()
+    });
+    Ok(registers.map(|registers| State { instructions, registers }))
+}
