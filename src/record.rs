@@ -115,7 +115,8 @@ fn relative(file: &Path, from: &Path) -> String {
     let (file, folder) = (whole(file), whole(folder));
     let (mut file_parts, mut folder_parts) = (file.components().peekable(), folder.components().peekable());
     while file_parts.peek().is_some() && file_parts.peek() == folder_parts.peek() {
-        (file_parts.next(), folder_parts.next());
+        file_parts.next();
+        folder_parts.next();
     }
     let up = folder_parts.map(|_| OsString::from(".."));
     let down = file_parts.map(|part: Component<'_>| part.as_os_str().to_owned());

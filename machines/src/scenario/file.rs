@@ -1,5 +1,7 @@
 //! The scenario file: a fleet, a limit, and the steps that drive and judge it, as data.
 
+use std::collections::BTreeMap;
+
 use consort_core::Time;
 use consort_core::component::Value;
 use consort_core::link::Fault;
@@ -109,7 +111,7 @@ impl Step {
     }
 }
 
-/// `wait`, `forbid` and `never`: one of `line`, `text`, `log`, `exit`, `packet` and `pin`.
+/// `wait`, `forbid` and `never`: one of `line`, `text`, `log`, `report`, `exit`, `packet` and `pin`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Happening {
@@ -128,6 +130,9 @@ pub struct Happening {
     /// A regular expression that a message of the device's models matches (`component: text`).
     #[serde(default)]
     pub log: Option<String>,
+    /// What a model reports above the level of bytes: on the soft bus, who is found, online, in session.
+    #[serde(default)]
+    pub report: Option<ReportStep>,
     /// The code with which the guest ends its program.
     #[serde(default)]
     pub exit: Option<i32>,
@@ -152,6 +157,20 @@ pub struct Happening {
     /// `forbid`: for how long, which must be said.
     #[serde(default, rename = "for")]
     pub span: Option<Time>,
+}
+
+/// Which reports of a device's models.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ReportStep {
+    /// Its word, such as `online`; those of the soft bus are in its documentation.
+    pub what: String,
+    /// Only of this component.
+    #[serde(default)]
+    pub who: Option<String>,
+    /// Regular expressions for its details, by name; named groups are captured.
+    #[serde(default)]
+    pub details: BTreeMap<String, String>,
 }
 
 /// Which frames of a link.

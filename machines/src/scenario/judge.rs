@@ -520,6 +520,13 @@ impl<'p> Judge<'p> {
             Matcher::Exit { device, code } => {
                 format!("end of the guest of {} with code {code}", devices[*device])
             }
+            Matcher::Report { device, report } => {
+                let details = report
+                    .details
+                    .iter()
+                    .map(|(name, pattern)| format!(" {name} like `{}`", filled(pattern)));
+                format!("report `{}` of {}{}", report.what, devices[*device], details.collect::<String>())
+            }
             Matcher::Pin { device, pin, level } => {
                 let edge =
                     level.map_or("an edge", |level| if level { "a rising edge" } else { "a falling edge" });
@@ -557,15 +564,17 @@ impl<'p> Judge<'p> {
             Stream::Exit(_) => counted(count, "exit"),
             Stream::Link(_) => counted(count, "frame"),
             Stream::Pins(_) => counted(count, "edge of the device's outputs"),
+            Stream::Reports(_) => counted(count, "report"),
         }
     }
 
     fn with_lines(&self, mut failure: Failure, matcher: &Matcher) -> Failure {
         let (device, port) = match matcher {
             Matcher::Line { device, port, .. } | Matcher::Text { device, port, .. } => (*device, Some(*port)),
-            Matcher::Log { device, .. } | Matcher::Exit { device, .. } | Matcher::Pin { device, .. } => {
-                (*device, self.console(*device))
-            }
+            Matcher::Log { device, .. }
+            | Matcher::Report { device, .. }
+            | Matcher::Exit { device, .. }
+            | Matcher::Pin { device, .. } => (*device, self.console(*device)),
             Matcher::Packet(_) => {
                 failure.last_lines = self.all_lines();
                 return failure;

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use consort_core::Time;
 use regex::bytes::Regex;
 
+use super::file::ReportStep;
 use super::seen::{Seen, Stream};
 
 /// Names and what was captured or given for them.
 pub(super) type Names = BTreeMap<String, String>;
 
+const NO_DETAILS: &BTreeMap<String, String> = &BTreeMap::new();
 /// How far back a `text` pattern reaches.
 const TEXT_REACH: usize = 8192;
 
@@ -22,6 +24,7 @@ pub(super) enum Matcher {
     Exit { device: usize, code: i32 },
     Packet(PacketMatcher),
     Pin { device: usize, pin: String, level: Option<bool> },
+    Report { device: usize, report: ReportStep },
 }
 
 #[derive(Clone, Debug)]
@@ -44,6 +47,7 @@ impl Matcher {
             Self::Exit { device, .. } => Stream::Exit(*device),
             Self::Packet(packet) => Stream::Link(packet.link),
             Self::Pin { device, .. } => Stream::Pins(*device),
+            Self::Report { device, .. } => Stream::Reports(*device),
         }
     }
 
@@ -53,9 +57,16 @@ impl Matcher {
             Self::Line { pattern, .. } | Self::Text { pattern, .. } | Self::Log { pattern, .. } => {
                 Some(compile(&fill(pattern, names, regex::escape)?)?)
             }
-            Self::Exit { .. } | Self::Packet(_) | Self::Pin { .. } => None,
+            Self::Exit { .. } | Self::Packet(_) | Self::Pin { .. } | Self::Report { .. } => None,
         };
-        Ok(Scanner { matcher: self.clone(), regex, from, next: from, line: from })
+        let details = match self {
+            Self::Report { report, .. } => report.details.iter(),
+            _ => NO_DETAILS.iter(),
+        };
+        let details = details
+            .map(|(name, pattern)| Ok((name.clone(), compile(&fill(pattern, names, regex::escape)?)?)));
+        let details = details.collect::<Result<_, String>>()?;
+        Ok(Scanner { matcher: self.clone(), regex, details, from, next: from, line: from })
     }
 }
 
@@ -112,6 +123,7 @@ pub(super) struct Hit {
 pub(super) struct Scanner {
     matcher: Matcher,
     regex: Option<Regex>,
+    details: Vec<(String, Regex)>,
     from: usize,
     next: usize,
     line: usize,
@@ -194,6 +206,23 @@ impl Scanner {
                     if changed == pin && level.is_none_or(|wanted| wanted == *now) {
                         let what = format!("{pin} went {}", if *now { "high" } else { "low" });
                         return Some(Hit { at: *at, end: self.next, what, names: Names::new() });
+                    }
+                }
+                None
+            }
+            (Matcher::Report { device, report }, _) => {
+                while let Some((at, found)) = seen.reports(*device).get(self.next) {
+                    self.next += 1;
+                    let fits =
+                        found.what == report.what && report.who.as_ref().is_none_or(|who| *who == found.who);
+                    let details = self
+                        .details
+                        .iter()
+                        .map(|(name, regex)| captures(regex, found.details.get(name)?.as_bytes()));
+                    if let Some(names) = details.collect::<Option<Vec<_>>>().filter(|_| fits) {
+                        let what = format!("{}: {found}", found.who);
+                        let names = names.into_iter().flatten().collect();
+                        return Some(Hit { at: *at, end: self.next, what, names });
                     }
                 }
                 None

@@ -131,7 +131,8 @@ impl<'a> Planner<'a> {
         for step in steps {
             match step {
                 Step::Wait(wait) => {
-                    for pattern in [&wait.line, &wait.text, &wait.log].into_iter().flatten() {
+                    let details = wait.report.iter().flat_map(|report| report.details.values());
+                    for pattern in [&wait.line, &wait.text, &wait.log].into_iter().flatten().chain(details) {
                         let group = |rest: &str| rest.split_once('>').map(|(name, _)| name.to_owned());
                         self.captured.extend(pattern.split("(?<").skip(1).filter_map(group));
                         self.captured.extend(pattern.split("(?P<").skip(1).filter_map(group));
@@ -386,13 +387,28 @@ impl<'a> Planner<'a> {
         Err((at.to_owned(), format!("the board has no output `{name}`{near}")))
     }
 
+    /// A regular expression that can be one, with names that some step captures.
+    fn pattern(&self, pattern: &str, at: &str) -> Result<(), Mistake> {
+        self.known(pattern, at)?;
+        let sample = references(pattern)
+            .fold(pattern.to_owned(), |pattern, name| pattern.replace(&format!("${{{name}}}"), "x"));
+        compile(&sample).map(drop).map_err(|message| (at.to_owned(), message))
+    }
+
     fn matcher(&mut self, happening: &Happening, pointer: &str) -> Result<Matcher, Mistake> {
         let here = |message: &str| (pointer.to_owned(), message.to_owned());
-        let Happening { device, uart, line, text, log, exit, packet, pin, level, .. } = happening;
-        let asked =
-            [line.is_some(), text.is_some(), log.is_some(), exit.is_some(), packet.is_some(), pin.is_some()];
+        let Happening { device, uart, line, text, log, report, exit, packet, pin, level, .. } = happening;
+        let asked = [
+            line.is_some(),
+            text.is_some(),
+            log.is_some(),
+            report.is_some(),
+            exit.is_some(),
+            packet.is_some(),
+            pin.is_some(),
+        ];
         if asked.into_iter().filter(|asked| *asked).count() != 1 {
-            return Err(here("say one of `line`, `text`, `log`, `exit`, `packet` and `pin`"));
+            return Err(here("say one of `line`, `text`, `log`, `report`, `exit`, `packet` and `pin`"));
         }
         if uart.is_some() && line.is_none() && text.is_none() {
             return Err(here("`uart` goes with `line` or `text`"));
@@ -411,13 +427,15 @@ impl<'a> Planner<'a> {
             self.pin(device, pin, &format!("{pointer}/pin"))?;
             return Ok(Matcher::Pin { device, pin: pin.clone(), level: *level });
         }
+        if let Some(report) = report {
+            for (name, pattern) in &report.details {
+                self.pattern(pattern, &format!("{pointer}/report/details/{name}"))?;
+            }
+            return Ok(Matcher::Report { device, report: report.clone() });
+        }
         for (field, pattern) in [("line", line), ("text", text), ("log", log)] {
             let Some(pattern) = pattern else { continue };
-            let at = format!("{pointer}/{field}");
-            self.known(pattern, &at)?;
-            let sample = references(pattern)
-                .fold(pattern.to_string(), |pattern, name| pattern.replace(&format!("${{{name}}}"), "x"));
-            compile(&sample).map_err(|message| (at, message))?;
+            self.pattern(pattern, &format!("{pointer}/{field}"))?;
         }
         Ok(match (line, text, log, exit) {
             (Some(pattern), ..) => Matcher::Line {

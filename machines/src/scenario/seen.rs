@@ -7,7 +7,7 @@ use consort_core::Time;
 use consort_core::component::PortKind;
 use consort_core::device::{Port, Sent};
 use consort_core::fleet::Carried;
-use consort_core::trace::{Event, Kind};
+use consort_core::trace::{Event, Kind, Report};
 
 /// A stream of happenings in which a branch of a scenario remembers how far it has looked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,6 +17,7 @@ pub(super) enum Stream {
     Exit(usize),
     Link(usize),
     Pins(usize),
+    Reports(usize),
 }
 
 /// The output of one UART.
@@ -72,6 +73,7 @@ pub(super) struct Seen {
     exits: BTreeMap<usize, Vec<(Time, i32)>>,
     frames: BTreeMap<usize, Vec<Frame>>,
     pins: BTreeMap<usize, Vec<(Time, String, bool)>>,
+    reports: BTreeMap<usize, Vec<(Time, Report)>>,
     keep: Keep,
 }
 
@@ -96,6 +98,7 @@ impl Seen {
             Kind::Report(report) => {
                 let line = format!("{}: {report}", report.who);
                 self.logs.entry(device).or_default().push((event.at, line));
+                self.reports.entry(device).or_default().push((event.at, report.clone()));
             }
             Kind::Line { line, level } if self.keep.pins => {
                 self.pins.entry(device).or_default().push((event.at, line.clone(), *level));
@@ -137,6 +140,10 @@ impl Seen {
         self.pins.get(&device).map_or(&[], Vec::as_slice)
     }
 
+    pub fn reports(&self, device: usize) -> &[(Time, Report)] {
+        self.reports.get(&device).map_or(&[], Vec::as_slice)
+    }
+
     /// How much of a stream there is.
     pub fn len(&self, stream: Stream) -> usize {
         match stream {
@@ -145,6 +152,7 @@ impl Seen {
             Stream::Exit(device) => self.exits(device).len(),
             Stream::Link(link) => self.frames(link).len(),
             Stream::Pins(device) => self.pins(device).len(),
+            Stream::Reports(device) => self.reports(device).len(),
         }
     }
 }

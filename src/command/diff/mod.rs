@@ -8,6 +8,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use consort_core::Time;
 use consort_core::fleet::Observer;
 use consort_core::trace::Event;
 use consort_machines::scenario::{FailureFile, RunOptions};
@@ -97,7 +98,8 @@ fn failure_file(path: &Path) -> Result<Option<FailureFile>, Failure> {
 /// Where and when the first of two events is, in words.
 fn place(a: &Option<String>, b: &Option<String>) -> String {
     let read = |line: &Option<String>| serde_json::from_str::<Value>(line.as_deref()?).ok();
-    let event = read(a).or_else(|| read(b)).unwrap_or_default();
+    let time = |event: &Value| serde_json::from_value(event["at"].clone()).unwrap_or(Time::MAX);
+    let event = [read(a), read(b)].into_iter().flatten().min_by_key(time).unwrap_or_default();
     match (event["device"].as_str(), event["at"].as_str()) {
         (Some(device), Some(at)) => format!(", at {at} on {device}"),
         _ => String::new(),
