@@ -6,6 +6,7 @@ use std::path::Path;
 use consort_core::device::Halt;
 use consort_core::fleet::{Fleet, Pace, Stop};
 use consort_core::{Addr, Time};
+use consort_machines::board::Board;
 use consort_machines::fleet_file::load_images;
 
 use super::{Figure, ROUNDS, fleet, image, timed};
@@ -18,7 +19,8 @@ fn set(fleet: &mut Fleet, at: &[Addr]) {
 
 /// Places between instructions that the program executes, at which it never stops.
 fn untouched(path: &Path) -> Vec<Addr> {
-    let firmware = load_images(&[(path.to_owned(), None)]).unwrap();
+    let (board, _) = Board::builtin("mps2-an385").unwrap().unwrap();
+    let firmware = load_images(&[(path.to_owned(), None)], &board).unwrap();
     let (_, code) = firmware.segments().next().unwrap();
     let mut places: BTreeSet<Addr> = (code.addr..code.end()).step_by(2).collect();
     let mut fleet = fleet(&[path], Pace::default());

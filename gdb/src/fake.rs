@@ -1,5 +1,7 @@
 //! A device for tests: one instruction a microsecond, in a circle, with a nap in each round.
 
+#![allow(clippy::unwrap_used, reason = "a device of tests, where a panic is a failure")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use consort_core::component::SetError;

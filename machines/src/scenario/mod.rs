@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 use consort_core::fleet::{Fleet, Observer, Stop};
 use consort_core::{Addr, Time};
 
-use crate::board::Timing;
+use crate::board::{Board, Timing};
 use crate::fleet_file::{
     FleetFile, ImageEntry, LoadFleetError, Loaded, Overrides, find_board, load_images, read_bytes,
 };
@@ -285,11 +285,14 @@ impl Scenario {
 }
 
 /// The symbols of each device's firmware; a device that could not be loaded is reported when it is built.
-fn symbols(file: &FleetFile, folder: &Path) -> Vec<Symbols> {
+fn symbols(file: &FleetFile, folder: &Path) -> Vec<(Option<Board>, Symbols)> {
     let devices = file.devices.values().map(|device| {
         let images = device.firmware.list().iter().map(|image| place(image, folder));
-        let Ok(Some((board, _))) = find_board(&device.board, folder) else { return Symbols::default() };
-        load_images(&images.collect::<Vec<_>>(), &board).map(|firmware| firmware.symbols).unwrap_or_default()
+        let Ok(Some((board, _))) = find_board(&device.board, folder) else {
+            return (None, Symbols::default());
+        };
+        let firmware = load_images(&images.collect::<Vec<_>>(), &board);
+        (Some(board), firmware.map(|firmware| firmware.symbols).unwrap_or_default())
     });
     devices.collect()
 }

@@ -15,6 +15,7 @@ use super::file::{
 };
 use super::matcher::{Matcher, PacketMatcher, compile, references};
 use super::picture::Image;
+use crate::board::Board;
 use crate::fleet_file::{ImageEntry, Images, load_images};
 use crate::loader::Symbols;
 use crate::suggest;
@@ -103,6 +104,7 @@ pub(super) struct Planner<'a> {
     pub consoles: &'a [Option<u16>],
     /// Of each device's firmware: what it is when the steps planned so far are done.
     symbols: Vec<Symbols>,
+    boards: Vec<Option<Board>>,
     /// Where a file that steps name is.
     place: &'a dyn Fn(&str) -> PathBuf,
     /// Names that steps capture, and marks they set.
@@ -114,11 +116,12 @@ impl<'a> Planner<'a> {
     pub fn new(
         fleet: &'a mut Fleet,
         consoles: &'a [Option<u16>],
-        symbols: Vec<Symbols>,
+        firmware: Vec<(Option<Board>, Symbols)>,
         place: &'a dyn Fn(&str) -> PathBuf,
     ) -> Self {
         let captured = BTreeSet::from(["seed".to_owned()]);
-        Self { fleet, consoles, symbols, place, captured, marks: BTreeSet::new() }
+        let (boards, symbols) = firmware.into_iter().unzip();
+        Self { fleet, consoles, symbols, boards, place, captured, marks: BTreeSet::new() }
     }
 
     pub fn plan(&mut self, steps: &[Step]) -> Result<Vec<Planned>, Mistake> {
@@ -353,8 +356,10 @@ impl<'a> Planner<'a> {
             ImageEntry::Path(path) => ((self.place)(path), None),
             ImageEntry::Raw { path, at } => ((self.place)(path), Some(at.0)),
         });
+        let board = self.boards.get(device).and_then(Option::as_ref);
+        let board = board.ok_or_else(|| mistake("the device has no board to program".to_owned()))?;
         let firmware =
-            load_images(&places.collect::<Vec<_>>()).map_err(|error| mistake(error.to_string()))?;
+            load_images(&places.collect::<Vec<_>>(), board).map_err(|error| mistake(error.to_string()))?;
         let segments =
             firmware.segments().map(|(_, segment)| Segment { at: segment.addr, data: segment.data.clone() });
         let action = Action::Program { segments: segments.collect() };
