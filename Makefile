@@ -27,7 +27,7 @@ check: setup ## formatting, lints, documentation links, licences
 	@.ci/check || { echo "make: the check failed; the lines above say what to change" >&2; exit 1; }
 
 bench: build ## measures beside QEMU; the same figures go to target/bench/summary.json
-	@.ci/setup test
+	@.ci/setup bench
 	@cargo bench -q --bench summary || { echo "make: the benchmark failed; the line above says why" >&2; exit 1; }
 
 firmware: ## rebuilds firmware/bin from its sources, bit by bit the same

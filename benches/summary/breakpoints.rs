@@ -9,7 +9,8 @@ use consort_core::{Addr, Time};
 use consort_machines::board::Board;
 use consort_machines::fleet_file::load_images;
 
-use super::{Figure, ROUNDS, fleet, image, timed};
+use crate::figure::{Figure, ROUNDS, timed};
+use crate::fleet::{fleet, image};
 
 const END: Time = Time::from_secs(600);
 

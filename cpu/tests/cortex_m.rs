@@ -215,6 +215,32 @@ fn unprivileged_code_reaches_nothing_private_but_stir() {
 }
 
 #[test]
+fn the_m0_plus_protects_memory_from_unprivileged_code() {
+    // Region 0 is everything for everyone; region 1, 256 bytes at 0x20000300, is read-only to unprivileged code. After
+    // the MPU is on: str r2, [r2]; msr control, 1; ldr r3, [r2]; str r3, [r2].
+    const PROGRAM: &[u16] = &[
+        0x480A, 0x2100, 0x6001, 0x6041, 0x4909, 0x6081, 0x2101, 0x6001, 0x4908, 0x6041, 0x4908, 0x6081,
+        0x3804, 0x2101, 0x6001, 0x4A07, 0x6012, 0xF381, 0x8814, 0x6813, 0x6013, 0xE7FE, 0xED98, 0xE000,
+        0x003F, 0x0300, 0x0300, 0x2000, 0x000F, 0x0200, 0x0310, 0x2000,
+    ];
+    for (model, mpu_regions) in [(Model::M0Plus, 8), (Model::M0Plus, 0), (Model::M0, 0)] {
+        let mut rig = Rig::with(CortexMConfig { mpu_regions, ..config(model) });
+        rig.vectors(STACK, &[(1, RESET), (3, HANDLER)]);
+        rig.load_halves(u64::from(RESET), PROGRAM);
+        rig.load_halves(u64::from(HANDLER), code::SPIN);
+        rig.core.reset();
+        rig.run(100);
+        let protects = mpu_regions != 0;
+        assert_eq!(rig.core.peek_private(0xE000_ED90), Some(u32::from(mpu_regions) << 8));
+        let expected: &[_] = if protects { &[(3, 0x28)] } else { &[] };
+        let taken: Vec<(u16, u64)> = entries(&rig).iter().map(|(_, n, pc)| (*n, *pc)).collect();
+        assert_eq!(taken, expected, "{model:?} with {mpu_regions} regions");
+        assert_eq!(rig.register("control"), u32::from(model == Model::M0Plus));
+        assert_eq!(rig.register("r3"), 0x2000_0310);
+    }
+}
+
+#[test]
 fn vtor_keeps_what_is_written() {
     let mut rig = rig(Model::M3, code::VTOR, code::SPIN);
     rig.load_halves(0xC00, code::COUNT);
@@ -290,6 +316,107 @@ fn watchpoints_stop_behind_the_access() {
     }
 }
 
+/// Unlocks the DWT, enables DebugMonitor, lets comparator 0 watch writes to the word at 0x20000310 and comparator 1 the
+/// instruction at 0x3C. Then: ldr; str (matches); strb behind the word; strb at its end (matches); nop; cpsid i; str
+/// (matches, but DebugMonitor is masked); cpsie i; adds (matches); DWT_FUNCTION0 twice to r5, r6.
+fn comparing_program(model: Model) -> Vec<u16> {
+    let movw_r1 = |value: u16| {
+        [0xF240 | value >> 12 | (value >> 11 & 1) << 10, (value >> 8 & 7) << 12 | 0x100 | value & 0xFF]
+    };
+    let [write, instruction] = if model == Model::M33 { [0x815, 0x412] } else { [6, 4] }.map(movw_r1);
+    vec![
+        0x4C10,
+        0x4911,
+        0x6021,
+        0x4811,
+        0x4911,
+        0x6001,
+        0x4811,
+        0x4A12,
+        0x6002,
+        0x2102,
+        0x6041,
+        write[0],
+        write[1],
+        0x6081,
+        0xA107,
+        0x6101,
+        0x2100,
+        0x6141,
+        instruction[0],
+        instruction[1],
+        0x6181,
+        0x2307,
+        0x6814,
+        0x6013,
+        0x7113,
+        0x70D3,
+        0xBF00,
+        0xB672,
+        0x6013,
+        0xB662,
+        0x3301,
+        0x6885,
+        0x6886,
+        0xE7FE,
+        0x1FB0,
+        0xE000,
+        0xCE55,
+        0xC5AC,
+        0xEDFC,
+        0xE000,
+        0x0000,
+        0x0101,
+        0x1020,
+        0xE000,
+        0x0310,
+        0x2000,
+    ]
+}
+
+#[test]
+fn dwt_comparators_call_the_debug_monitor_whoever_else_watches() {
+    for model in [Model::M3, Model::M4F, Model::M7, Model::M33] {
+        let program = comparing_program(model);
+        let mut all = Vec::new();
+        for way in 0..4 {
+            let mut rig = rig(model, &program, code::BX_LR);
+            match way {
+                1 => {
+                    while rig.core.now().0 < 100 {
+                        assert_eq!(rig.step(), None);
+                    }
+                }
+                2 => {
+                    // A debugger at the same places.
+                    let kind = WatchKind::Access;
+                    rig.core.set_watchpoints(&[Watchpoint { addr: 0x2000_0310, len: 8, kind }]);
+                    rig.core.set_breakpoints(&[0x34, 0x3C, 0x3E].map(|at| u64::from(RESET) + at));
+                    let mut stops = 0;
+                    while rig.run(100) != Stop::Reached {
+                        stops += 1;
+                    }
+                    assert_eq!(stops, 8, "{model:?}");
+                }
+                3 => (1..=100).for_each(|until| {
+                    // Saved, and on in another core.
+                    rig.run(until);
+                    let saved = rig.core.save().unwrap();
+                    rig.core.restore(&saved).unwrap();
+                }),
+                _ => drop(rig.run(100)),
+            }
+            let taken: Vec<(u16, u64)> = entries(&rig).iter().map(|(_, n, pc)| (*n, *pc)).collect();
+            assert_eq!(taken, [(12, 0x30), (12, 0x34), (12, 0x3E)], "{model:?}, way {way}");
+            let function = if model == Model::M33 { 0x815 } else { 6 };
+            assert_eq!((rig.register("r5"), rig.register("r6")), (1 << 24 | function, function));
+            assert_eq!(rig.core.peek_private(0xE000_ED30), Some(4), "DFSR.DWTTRAP");
+            all.push(entries(&rig));
+        }
+        assert!(all.iter().all(|entries| *entries == all[0]), "{model:?}: {all:?}");
+    }
+}
+
 #[test]
 fn a_breakpoint_at_a_cut_is_not_missed() {
     let mut rig = rig(Model::M3, code::STORE, code::SPIN);
@@ -332,6 +459,7 @@ fn what_cannot_be_built_is_refused_by_name() {
     );
     assert!(error(CortexMConfig { priority_bits: 2, ..base(Model::M3) }).contains("2 priority bits"));
     assert!(error(CortexMConfig { mpu_regions: 8, ..base(Model::M0) }).contains("MPU of 8 regions"));
+    assert!(error(CortexMConfig { mpu_regions: 16, ..base(Model::M0Plus) }).contains("MPU of 16 regions"));
     let reference = Some(consort_cpu::cortex_m::Reference { cycles: 1, ticks: 2 });
     let fast = CortexMConfig { systick_reference: reference, ..base(Model::M3) };
     assert_eq!(CortexM::new(fast).err(), Some(ConfigError::Reference));

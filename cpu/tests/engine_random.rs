@@ -312,8 +312,8 @@ fn run(isa: Isa, code: &[u16], cuts: &Cuts) -> Outcome {
             core.add_breakpoint(CODE + at * 2);
         }
         if let Some((at, size)) = cuts.watch {
-            core.add_watchpoint(DATA + at, size, AccessKind::Read);
-            core.add_watchpoint(DATA + at, size, AccessKind::Write);
+            core.add_watchpoint(0, DATA + at, size, AccessKind::Read);
+            core.add_watchpoint(0, DATA + at, size, AccessKind::Write);
         }
         core.watch_unmask(cuts.watch_unmask);
     };

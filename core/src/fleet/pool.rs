@@ -2,8 +2,10 @@
 //!
 //! Which thread runs which device is left to chance; results cannot depend on it, because a device's run
 //! touches nothing but the device. Windows are short (microseconds), so threads spin for the next one
-//! before they sleep.
+//! before they sleep. Each thread begins with its own part of the devices, the same in each window as far as
+//! they are the same, because a device's state is still in that processor's cache; then it helps the others.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -25,10 +27,14 @@ pub(super) struct Pool<'a> {
     threads: usize,
     /// The device indices of the window.
     active: Vec<AtomicU32>,
+    /// How many there are.
+    positions: AtomicUsize,
     end: AtomicU64,
-    /// The window's number in the upper half, how many positions are unclaimed in the lower: one word, so
-    /// that a thread late from the last window cannot claim in the next.
-    claim: CachePadded<AtomicU64>,
+    /// The window's number.
+    window: CachePadded<AtomicU64>,
+    /// For each thread's part: half of the window's number in the upper half, how many of the part's positions
+    /// are unclaimed in the lower: one word, so that a thread late from the last window cannot claim in the next.
+    claims: Vec<CachePadded<AtomicU64>>,
     left: CachePadded<AtomicUsize>,
     /// The outcome of each position, where it is not [`Ran::Reached`].
     halts: Mutex<Vec<(usize, Ran)>>,
@@ -38,6 +44,7 @@ pub(super) struct Pool<'a> {
     parkers: Mutex<Vec<Parker>>,
 }
 
+/// The lower half of a claim.
 const UNCLAIMED: u64 = 0xFFFF_FFFF;
 
 impl<'a> Pool<'a> {
@@ -47,8 +54,10 @@ impl<'a> Pool<'a> {
             slots,
             threads,
             active: slots.iter().map(|_| AtomicU32::new(0)).collect(),
+            positions: AtomicUsize::new(0),
             end: AtomicU64::new(0),
-            claim: CachePadded::new(AtomicU64::new(0)),
+            window: CachePadded::new(AtomicU64::new(0)),
+            claims: (0..threads).map(|_| CachePadded::new(AtomicU64::new(0))).collect(),
             left: CachePadded::new(AtomicUsize::new(0)),
             halts: Mutex::new(Vec::new()),
             over: AtomicBool::new(false),
@@ -74,7 +83,7 @@ impl<'a> Pool<'a> {
         thread::scope(|scope| {
             let parkers = std::mem::take(&mut *self.parkers.lock().unwrap_or_else(PoisonError::into_inner));
             for (index, parker) in parkers.into_iter().enumerate() {
-                scope.spawn(move || self.work(index, &parker));
+                scope.spawn(move || self.work(index + 1, &parker));
             }
             debug_assert_eq!(self.sleepers.len() + 1, self.threads);
             let _over = Over(self);
@@ -87,12 +96,17 @@ impl<'a> Pool<'a> {
         for (slot, &index) in self.active.iter().zip(active) {
             slot.store(index as u32, Ordering::Relaxed);
         }
+        self.positions.store(active.len(), Ordering::Relaxed);
         self.end.store(end.as_ps(), Ordering::Relaxed);
         self.left.store(active.len(), Ordering::Relaxed);
-        let window = (self.claim.load(Ordering::Relaxed) >> 32) + 1;
-        self.claim.store(window << 32 | active.len() as u64, Ordering::SeqCst);
+        let window = self.window.load(Ordering::Relaxed) + 1;
+        for (thread, claim) in self.claims.iter().enumerate() {
+            let part = self.part(thread, active.len());
+            claim.store(window << 32 | part.len() as u64, Ordering::Release);
+        }
+        self.window.store(window, Ordering::SeqCst);
         self.wake_sleepers();
-        self.claim_and_run(window);
+        self.claim_and_run(0, window, active.len());
         let mut spins = 0u32;
         while self.left.load(Ordering::Acquire) > 0 {
             assert!(!self.failed.load(Ordering::Relaxed), "a device's thread failed; see its message above");
@@ -105,29 +119,44 @@ impl<'a> Pool<'a> {
         outcomes
     }
 
-    fn claim_and_run(&self, window: u64) {
-        loop {
-            let claim = self.claim.load(Ordering::Acquire);
-            let unclaimed = (claim & UNCLAIMED) as usize;
-            if claim >> 32 != window || unclaimed == 0 {
-                return;
+    /// A thread's own part of the positions.
+    fn part(&self, thread: usize, positions: usize) -> Range<usize> {
+        positions * thread / self.threads..positions * (thread + 1) / self.threads
+    }
+
+    fn claim_and_run(&self, me: usize, window: u64, positions: usize) {
+        for thread in (me..self.threads).chain(0..me) {
+            let first = self.part(thread, positions).start;
+            while let Some(position) = self.claim(thread, window) {
+                self.run_position(first + position);
             }
-            if self
-                .claim
-                .compare_exchange_weak(claim, claim - 1, Ordering::AcqRel, Ordering::Relaxed)
-                .is_err()
-            {
-                continue;
-            }
-            let position = unclaimed - 1;
-            let index = self.active[position].load(Ordering::Relaxed) as usize;
-            let end = Time::from_ps(self.end.load(Ordering::Relaxed));
-            let ran = lock(&self.slots[index]).run_until(end);
-            if ran != Ran::Reached {
-                self.halts.lock().unwrap_or_else(PoisonError::into_inner).push((position, ran));
-            }
-            self.left.fetch_sub(1, Ordering::Release);
         }
+    }
+
+    /// Claims a position of a part, counted from the part's first.
+    fn claim(&self, thread: usize, window: u64) -> Option<usize> {
+        let claim = &self.claims[thread];
+        let mut seen = claim.load(Ordering::Acquire);
+        loop {
+            let unclaimed = (seen & UNCLAIMED) as usize;
+            if seen >> 32 != window & UNCLAIMED || unclaimed == 0 {
+                return None;
+            }
+            match claim.compare_exchange_weak(seen, seen - 1, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Some(unclaimed - 1),
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    fn run_position(&self, position: usize) {
+        let index = self.active[position].load(Ordering::Relaxed) as usize;
+        let end = Time::from_ps(self.end.load(Ordering::Relaxed));
+        let ran = lock(&self.slots[index]).run_until(end);
+        if ran != Ran::Reached {
+            self.halts.lock().unwrap_or_else(PoisonError::into_inner).push((position, ran));
+        }
+        self.left.fetch_sub(1, Ordering::Release);
     }
 
     fn work(&self, me: usize, parker: &Parker) {
@@ -143,16 +172,15 @@ impl<'a> Pool<'a> {
         let mut seen = 0;
         let mut spins = 0u32;
         while !self.over.load(Ordering::Acquire) {
-            let window = self.claim.load(Ordering::Acquire) >> 32;
+            let window = self.window.load(Ordering::Acquire);
             if window != seen {
                 seen = window;
                 spins = 0;
-                self.claim_and_run(window);
+                self.claim_and_run(me, window, self.positions.load(Ordering::Relaxed));
             } else if wait(&mut spins) {
-                let (asleep, _) = &self.sleepers[me];
+                let (asleep, _) = &self.sleepers[me - 1];
                 asleep.store(true, Ordering::SeqCst);
-                let idle =
-                    self.claim.load(Ordering::SeqCst) >> 32 == seen && !self.over.load(Ordering::SeqCst);
+                let idle = self.window.load(Ordering::SeqCst) == seen && !self.over.load(Ordering::SeqCst);
                 if idle {
                     parker.park();
                 }

@@ -71,6 +71,9 @@ struct consort_exit {
     uint32_t fault;
     /* Of a watchpoint. */
     uint32_t size;
+    /* The slots of all watchpoints that the last instruction's accesses touched, whatever ended the run: bit n is
+     * slot n. */
+    uint32_t hits;
 };
 
 /* Accesses that are not RAM or ROM; false is a bus error. */
@@ -228,7 +231,7 @@ void consort_stall(uc_engine *uc, uint32_t cycles);
 
 void consort_watch_unmask(uc_engine *uc, bool on);
 void consort_breakpoint(uc_engine *uc, uint64_t address, bool on);
-/* `access` is CONSORT_ACCESS_READ or CONSORT_ACCESS_WRITE. */
-void consort_watchpoint(uc_engine *uc, uint64_t address, uint64_t size, uint32_t access, bool on);
+/* `access` is CONSORT_ACCESS_READ or CONSORT_ACCESS_WRITE; `slot`, below 32, tells whose it is. */
+void consort_watchpoint(uc_engine *uc, uint32_t slot, uint64_t address, uint64_t size, uint32_t access, bool on);
 
 #endif

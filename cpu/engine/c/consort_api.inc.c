@@ -251,7 +251,7 @@ void consort_breakpoint(uc_engine *uc, uint64_t address, bool on)
     uc->consort->target->breakpoint(uc, address, on);
 }
 
-void consort_watchpoint(uc_engine *uc, uint64_t address, uint64_t size, uint32_t access, bool on)
+void consort_watchpoint(uc_engine *uc, uint32_t slot, uint64_t address, uint64_t size, uint32_t access, bool on)
 {
     struct consort_state *cs = uc->consort;
     size_t i;
@@ -266,12 +266,12 @@ void consort_watchpoint(uc_engine *uc, uint64_t address, uint64_t size, uint32_t
             return;
         }
         cs->watches = grown;
-        grown[cs->watch_count++] = (struct consort_watch){ address, size, access };
+        grown[cs->watch_count++] = (struct consort_watch){ address, size, access, slot };
     } else {
         for (i = 0; i < cs->watch_count; i++) {
             struct consort_watch *w = &cs->watches[i];
 
-            if (w->address == address && w->size == size && w->access == access) {
+            if (w->slot == slot && w->address == address && w->size == size && w->access == access) {
                 *w = cs->watches[--cs->watch_count];
                 break;
             }

@@ -44,14 +44,27 @@ static void consort_prepare_io(CPUState *cpu, uintptr_t retaddr)
 static void consort_note_watch(CPUState *cpu, target_ulong addr, unsigned size, uint32_t access)
 {
     struct consort_state *cs = cpu->uc->consort;
+    uint32_t hits = 0;
+    size_t i;
 
-    if (cs->running && cs->stop == CONSORT_STOP_NONE &&
-        (consort_watches(cs, addr, size) & (access == CONSORT_ACCESS_WRITE ? 2 : 1))) {
+    for (i = 0; i < cs->watch_count; i++) {
+        const struct consort_watch *w = &cs->watches[i];
+
+        if (w->access == access && addr <= w->address + (w->size - 1) && w->address <= addr + (size - 1)) {
+            hits |= 1u << w->slot;
+        }
+    }
+    if (!cs->running || !hits) {
+        return;
+    }
+    /* What is told is slot 0's, the debugger's, when it is among them. */
+    if (!cs->exit.hits || ((hits & 1) && !(cs->exit.hits & 1))) {
         cs->exit.address = addr;
         cs->exit.size = size;
         cs->exit.access = access;
-        consort_leave(cs, CONSORT_STOP_WATCHPOINT);
     }
+    cs->exit.hits |= hits;
+    consort_leave(cs, CONSORT_STOP_WATCHPOINT);
 }
 
 /* The widest naturally aligned piece that starts at an address. */
@@ -126,6 +139,10 @@ static uint64_t consort_load(CPUArchState *env, target_ulong addr, TCGMemOpIdx o
 
     if (addr & ((1 << a_bits) - 1)) {
         cpu_unaligned_access(env_cpu(env), addr, code_read ? MMU_INST_FETCH : MMU_DATA_LOAD, mmu_idx, retaddr);
+    }
+    if (likely(!(addr & (size - 1)))) {
+        value = consort_load_piece(env, addr, size, mmu_idx, retaddr, code_read);
+        return memop_big_endian(op) ? bswap64(value) >> (64 - size * 8) : value;
     }
     while (done < size) {
         unsigned piece = consort_piece(addr + done, size - done);
@@ -211,6 +228,10 @@ static void consort_store(CPUArchState *env, target_ulong addr, uint64_t value, 
     }
     if (memop_big_endian(op)) {
         value = bswap64(value) >> (64 - size * 8);
+    }
+    if (likely(!(addr & (size - 1)))) {
+        consort_store_piece(env, addr, size, value, mmu_idx, retaddr);
+        return;
     }
     /* A store that spans two pages must not write half of itself and then fault. */
     if (((addr + size - 1) ^ addr) & TARGET_PAGE_MASK) {

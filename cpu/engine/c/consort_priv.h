@@ -36,6 +36,7 @@ struct consort_watch {
     uint64_t address;
     uint64_t size;
     uint32_t access;
+    uint32_t slot;
 };
 
 /* Where an exception that restored no state comes from, for the count. */
@@ -203,7 +204,8 @@ static inline uint64_t consort_taken(const struct consort_state *cs)
 
 static inline struct consort_io_slot *consort_io_slot(struct consort_state *cs, uintptr_t retaddr)
 {
-    return &cs->io_last[(retaddr >> 2) % CONSORT_IO_SLOTS];
+    /* Neighbours and code a power of two apart must spread alike. */
+    return &cs->io_last[((uint64_t)retaddr * 0x9e3779b97f4a7c15) >> 32 & (CONSORT_IO_SLOTS - 1)];
 }
 
 static inline bool consort_is_io_pc(const struct consort_state *cs, uint64_t pc)

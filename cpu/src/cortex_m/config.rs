@@ -34,7 +34,7 @@ pub struct CortexMConfig {
     pub systick_calibration: u32,
     /// VTOR after reset.
     pub vector_table: u32,
-    /// Regions of the MPU: 0, 8 or 16.
+    /// Regions of the MPU: 0, 8 (the M0+ has no more), or 16; the M0 has none.
     pub mpu_regions: u8,
     /// Whether the FPU of a core that can have one was built in.
     pub fpu: bool,
@@ -84,7 +84,7 @@ pub enum ConfigError {
 }
 
 impl CortexMConfig {
-    /// A core with everything its model usually has: MPU of eight regions except on the M0, no reference clock,
+    /// A core with everything its model usually has: MPU of eight regions except on ARMv6-M, no reference clock,
     /// vectors at 0, no semihosting.
     pub fn new(model: Model, interrupts: u16) -> Self {
         Self {
@@ -117,7 +117,12 @@ impl CortexMConfig {
         if !bits.contains(&self.priority_bits) {
             return Err(ConfigError::PriorityBits { model, bits: self.priority_bits });
         }
-        if self.mpu_regions > mpu::MAX_REGIONS || (self.mpu_regions != 0 && !model.is_mainline()) {
+        let most_regions = match model {
+            Model::M0 => 0,
+            Model::M0Plus => 8, // DDI 0419 B3.5
+            _ => mpu::MAX_REGIONS,
+        };
+        if self.mpu_regions > most_regions {
             return Err(ConfigError::MpuRegions { model, regions: self.mpu_regions });
         }
         if self.systick_reference.is_some_and(|r| r.ticks == 0 || r.ticks > r.cycles) {

@@ -1,6 +1,6 @@
 //! The core: instructions by the engine, exceptions between them, and what a machine sees of both.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use consort_core::bus::{Addr, Bus, BusError, Memory};
 use consort_core::cpu::{
@@ -10,6 +10,7 @@ use consort_core::time::Cycles;
 use consort_core::trace::CoreEvent;
 
 use super::config::{ConfigError, CortexMConfig};
+use super::debug::{Comparator, Compared};
 use super::exceptions::{FP_WORDS, Lockup};
 use super::fault::Verdict;
 use super::live::{Live, Port, Regions};
@@ -23,6 +24,9 @@ use crate::engine::{AccessKind, Engine, Exception, Exit, Options, Perms, Reg, St
 /// The line number by which [`Core::set_line`] and [`Core::pulse_line`] mean NMI.
 pub const NMI_LINE: u16 = u16::MAX;
 
+/// The bytes of an instruction range that a comparator compares; the architecture leaves the widest mask to the maker.
+const MOST_COMPARED: u32 = 1 << 8;
+
 /// A Cortex-M core with its NVIC, SysTick and the other core-private peripherals.
 pub struct CortexM {
     pub(super) engine: Engine,
@@ -35,6 +39,9 @@ pub struct CortexM {
     pub(super) unreported_reset: bool,
     breakpoints: BTreeSet<Addr>,
     watchpoints: Vec<(u64, u64, AccessKind)>,
+    /// The guest's own: DWT comparators of instructions, as breakpoints of the engine, and of data.
+    matching: BTreeMap<Addr, u8>,
+    comparing: Vec<(u8, u64, u64, AccessKind)>,
     /// The breakpoint that the last run stopped at, by instruction count and address: the next one passes it.
     passing: Option<(u64, Addr)>,
 }
@@ -43,7 +50,11 @@ impl CortexM {
     /// Builds a core; it has no memory yet, and must be reset once it has.
     pub fn new(config: CortexMConfig) -> Result<Self, ConfigError> {
         config.check()?;
-        let options = Options { mpu_regions: config.mpu_regions, ..Options::default() };
+        let options = Options {
+            mpu_regions: config.mpu_regions,
+            priority_bits: config.priority_bits,
+            ..Options::default()
+        };
         let mut engine = Engine::new(config.model.isa(), options)?;
         let pace = Pace::new(config.model, config.timing.as_ref());
         engine.set_timing(pace.instructions());
@@ -57,6 +68,8 @@ impl CortexM {
             unreported_reset: false,
             breakpoints: BTreeSet::new(),
             watchpoints: Vec::new(),
+            matching: BTreeMap::new(),
+            comparing: Vec::new(),
             passing: None,
         };
         core.reset_registers();
@@ -182,9 +195,18 @@ impl CortexM {
             self.passing = self.here();
             return Some(Stop::Breakpoint);
         }
+        if let Some(comparators) = self.system.debug.take_changed() {
+            self.compare(&comparators);
+        }
+        // An instruction that a comparator matches is executed alone: the event comes after it.
+        let matching = match self.matching.is_empty() {
+            true => 0,
+            false => self.matching.get(&self.engine.reg(Reg::PC)).copied().unwrap_or(0),
+        };
         let end = until.min(self.system.systick.deadline());
         // No instruction takes less than a cycle.
-        let budget = if single { 1 } else { end.since(self.now).max(1) };
+        let alone = single || matching != 0;
+        let budget = if alone { 1 } else { end.since(self.now).max(1) };
         self.engine.watch_unmask(self.system.nvic.is_masked_only());
         let mut port = Port {
             system: &mut self.system,
@@ -197,6 +219,10 @@ impl CortexM {
         let Exit { executed, cycles, stop } = self.engine.run(&mut port, budget);
         let attention = port.attention;
         self.count(executed, Cycles(cycles));
+        let matched = if executed != 0 { matching } else { 0 } | (self.engine.watched() >> 1) as u8;
+        if matched != 0 {
+            self.system.comparators_match(matched, &self.engine);
+        }
         let stop = match stop {
             EngineStop::Budget if executed == 0 => {
                 Some(Stop::Unimplemented("the engine made no progress".into()))
@@ -214,10 +240,12 @@ impl CortexM {
             EngineStop::Wfe => self.sleep(bus, Rest::WaitForEvent),
             // The engine passes a breakpoint only after it stopped there itself: ask again.
             EngineStop::Breakpoint if single || self.passing == self.here() => return None,
+            EngineStop::Breakpoint if !self.breakpoints.contains(&self.engine.reg(Reg::PC)) => None,
             EngineStop::Breakpoint => {
                 self.passing = self.here();
                 Some(Stop::Breakpoint)
             }
+            EngineStop::Watchpoint { .. } if self.engine.watched() & 1 == 0 => None,
             EngineStop::Watchpoint { address, access, .. } => {
                 let kind = if access == AccessKind::Write { WatchKind::Write } else { WatchKind::Read };
                 Some(Stop::Watchpoint { addr: address, kind })
@@ -237,6 +265,42 @@ impl CortexM {
 
     fn stack(&self) -> u32 {
         self.engine.get(Reg::SP)
+    }
+
+    /// Gives the engine the guest's comparators instead of those before.
+    fn compare(&mut self, comparators: &[Comparator]) {
+        for (slot, addr, len, access) in self.comparing.drain(..) {
+            self.engine.remove_watchpoint(slot, addr, len, access);
+        }
+        let before = std::mem::take(&mut self.matching);
+        for Comparator { number, compared, base, size } in comparators {
+            match compared {
+                Compared::Instruction => {
+                    for addr in (*base..=base.saturating_add(size.min(&MOST_COMPARED) - 1)).step_by(2) {
+                        *self.matching.entry(u64::from(addr & !1)).or_default() |= 1 << number;
+                    }
+                }
+                Compared::Data { read, write } => {
+                    for (_, access) in
+                        [(read, AccessKind::Read), (write, AccessKind::Write)].iter().filter(|(on, _)| **on)
+                    {
+                        let (slot, addr, len) = (number + 1, u64::from(*base), u64::from(*size));
+                        self.engine.add_watchpoint(slot, addr, len, *access);
+                        self.comparing.push((slot, addr, len, *access));
+                    }
+                }
+            }
+        }
+        for addr in
+            before.keys().filter(|addr| !self.matching.contains_key(addr) && !self.breakpoints.contains(addr))
+        {
+            self.engine.remove_breakpoint(*addr);
+        }
+        for addr in
+            self.matching.keys().filter(|addr| !before.contains_key(addr) && !self.breakpoints.contains(addr))
+        {
+            self.engine.add_breakpoint(*addr);
+        }
     }
 
     /// The present instant, as breakpoints need it.
@@ -448,10 +512,10 @@ impl Core for CortexM {
 
     fn set_breakpoints(&mut self, at: &[Addr]) {
         let new: BTreeSet<Addr> = at.iter().map(|addr| addr & !1).collect();
-        for addr in self.breakpoints.difference(&new) {
+        for addr in self.breakpoints.difference(&new).filter(|addr| !self.matching.contains_key(addr)) {
             self.engine.remove_breakpoint(*addr);
         }
-        for addr in new.difference(&self.breakpoints) {
+        for addr in new.difference(&self.breakpoints).filter(|addr| !self.matching.contains_key(addr)) {
             self.engine.add_breakpoint(*addr);
         }
         self.breakpoints = new;
@@ -459,7 +523,7 @@ impl Core for CortexM {
 
     fn set_watchpoints(&mut self, at: &[Watchpoint]) {
         for (addr, len, access) in self.watchpoints.drain(..) {
-            self.engine.remove_watchpoint(addr, len, access);
+            self.engine.remove_watchpoint(0, addr, len, access);
         }
         for Watchpoint { addr, len, kind } in at {
             let accesses: &[AccessKind] = match kind {
@@ -468,7 +532,7 @@ impl Core for CortexM {
                 WatchKind::Access => &[AccessKind::Read, AccessKind::Write],
             };
             for access in accesses {
-                self.engine.add_watchpoint(*addr, *len, *access);
+                self.engine.add_watchpoint(0, *addr, *len, *access);
                 self.watchpoints.push((*addr, *len, *access));
             }
         }

@@ -4,7 +4,7 @@
 use super::exceptions::Lockup;
 use super::nvic::number::{BUS_FAULT, DEBUG_MONITOR, HARD_FAULT, MEM_MANAGE, SVCALL, USAGE_FAULT};
 use super::registers::Registers;
-use super::scb::{DFSR_BKPT, ccr, cfsr, hfsr};
+use super::scb::{DFSR_BKPT, DFSR_DWTTRAP, ccr, cfsr, hfsr};
 use super::system::System;
 use crate::engine::{AccessKind, Exception, FaultCause};
 
@@ -77,6 +77,18 @@ impl System {
         }
         self.scb.hfsr |= hfsr::DEBUGEVT;
         self.raise(HARD_FAULT, regs)
+    }
+
+    /// Watchpoint debug events: comparators, a bit each, matched. Without DebugMonitor, or at a priority that is not
+    /// below its own, they are ignored (DDI 0403 C1.4.1, C1.8.1).
+    pub(super) fn comparators_match(&mut self, comparators: u8, regs: &dyn Registers) {
+        self.debug.note_match(comparators);
+        let running = self.nvic.execution_priority(regs.masks());
+        if self.debug.monitor_enabled() && self.nvic.group_priority(DEBUG_MONITOR) < running {
+            self.scb.dfsr |= DFSR_DWTTRAP;
+            self.nvic.pend(DEBUG_MONITOR);
+            self.notice_pending();
+        }
     }
 
     fn bus_error(&mut self, addr: u32) {

@@ -205,7 +205,7 @@ impl Port<'_> {
     fn reconsider(&mut self, cx: &mut Access<'_>) {
         let nvic = &self.system.nvic;
         let takeable = nvic.has_candidate() && nvic.takeable(cx.masks()).is_some();
-        if takeable || self.system.reset_request.is_some() {
+        if takeable || self.system.reset_request.is_some() || self.system.debug.has_changed() {
             cx.stop_after();
             return;
         }

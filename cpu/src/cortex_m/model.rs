@@ -10,7 +10,7 @@ use crate::engine::Isa;
 pub enum Model {
     /// Cortex-M0, ARMv6-M.
     M0,
-    /// Cortex-M0+, ARMv6-M with a vector table offset.
+    /// Cortex-M0+, ARMv6-M with a vector table offset, unprivileged code and an optional MPU.
     M0Plus,
     /// Cortex-M3, ARMv7-M.
     M3,
@@ -103,7 +103,8 @@ impl Model {
 
     pub(super) const fn isa(self) -> Isa {
         match self {
-            Self::M0 | Self::M0Plus => Isa::CortexM0,
+            Self::M0 => Isa::CortexM0,
+            Self::M0Plus => Isa::CortexM0Plus,
             Self::M3 => Isa::CortexM3,
             Self::M4 | Self::M4F => Isa::CortexM4,
             Self::M7 => Isa::CortexM7,

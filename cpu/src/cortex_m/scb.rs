@@ -105,6 +105,8 @@ pub(super) mod hfsr {
 
 /// DFSR.BKPT.
 pub(super) const DFSR_BKPT: u32 = 1 << 1;
+/// DFSR.DWTTRAP.
+pub(super) const DFSR_DWTTRAP: u32 = 1 << 2;
 
 /// Fields of SHCSR (DDI 0403 B3.2.13) with the exception each belongs to.
 pub(super) mod shcsr {

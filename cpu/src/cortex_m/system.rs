@@ -70,7 +70,7 @@ impl System {
             systick: SysTick::new(config.systick_reference, config.systick_calibration),
             scb: Scb::default(),
             mpu: Mpu::new(config.mpu_regions, model.architecture() == Architecture::V8M),
-            debug: DebugBlocks::new(config.has_cache()),
+            debug: DebugBlocks::new(config.has_cache(), config.is_v8()),
             event: false,
             rest: None,
             reset_request: None,
@@ -175,6 +175,7 @@ impl System {
         } else {
             self.peek(offset & !3, at, regs)
         };
+        self.debug.was_read(offset);
         let shifted = word >> (8 * (offset & 3));
         if size < 4 { shifted & ((1 << (8 * size)) - 1) } else { shifted }
     }

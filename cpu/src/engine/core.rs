@@ -117,7 +117,7 @@ impl Core {
         self.unicorn.context_restore(context).map_err(|_| EngineError::Create)
     }
 
-    pub fn run(&mut self, io: &mut dyn Io, budget: u64) -> Exit {
+    pub fn run(&mut self, io: &mut dyn Io, budget: u64) -> (Exit, u32) {
         let mut session = Session { core: self.clone(), io };
         let callbacks = sys::consort_io {
             opaque: (&raw mut session).cast(),
@@ -133,7 +133,8 @@ impl Core {
             sys::consort_run(self.handle, &raw const callbacks, budget, exit.as_mut_ptr());
             exit.assume_init()
         };
-        Exit { executed: exit.executed, cycles: exit.cycles, stop: stop(&exit) }
+        let hits = exit.hits;
+        (Exit { executed: exit.executed, cycles: exit.cycles, stop: stop(&exit) }, hits)
     }
 
     /// The model must outlive the engine's runs, or the next call of this.
@@ -189,13 +190,13 @@ impl Core {
         unsafe { sys::consort_breakpoint(self.handle, address, on) }
     }
 
-    pub fn watchpoint(&mut self, address: u64, size: u64, access: AccessKind, on: bool) {
+    pub fn watchpoint(&mut self, slot: u8, address: u64, size: u64, access: AccessKind, on: bool) {
         let access = match access {
             AccessKind::Write => sys::CONSORT_ACCESS_WRITE,
             AccessKind::Read | AccessKind::Fetch => sys::CONSORT_ACCESS_READ,
         };
         // SAFETY: the handle is live.
-        unsafe { sys::consort_watchpoint(self.handle, address, size, access, on) }
+        unsafe { sys::consort_watchpoint(self.handle, u32::from(slot & 31), address, size, access, on) }
     }
 }
 

@@ -105,6 +105,8 @@ pub struct Engine {
     core: Core,
     /// The C side points at the inner box.
     timing: Option<Box<Box<dyn Timing>>>,
+    /// The slots of watchpoints that the last run's last instruction touched.
+    hits: u32,
 }
 
 // SAFETY: the C side keeps no thread-local state, an engine shares nothing with another, and `&mut self` (or
@@ -115,7 +117,7 @@ unsafe impl Send for Engine {}
 impl Engine {
     /// Creates a core in its reset state with no memory.
     pub fn new(isa: Isa, options: Options) -> Result<Self, EngineError> {
-        Core::open(isa, options).map(|core| Engine { core, timing: None })
+        Core::open(isa, options).map(|core| Engine { core, timing: None, hits: 0 })
     }
 
     /// Puts the registers back to their reset values; memory, breakpoints and watchpoints stay.
@@ -190,7 +192,9 @@ impl Engine {
 
     /// Runs from the current PC to the first instruction boundary at or behind `budget` cycles.
     pub fn run(&mut self, io: &mut dyn Io, budget: u64) -> Exit {
-        self.core.run(io, budget)
+        let (exit, hits) = self.core.run(io, budget);
+        self.hits = hits;
+        exit
     }
 
     /// M-profile, whose interrupt controller is outside: while on, [`Stop::Unmasked`] follows every instruction that
@@ -212,13 +216,19 @@ impl Engine {
     }
 
     /// Stops after an instruction that reads (`AccessKind::Read`) or writes the bytes. Peripherals' registers can be
-    /// watched like RAM.
-    pub fn add_watchpoint(&mut self, address: u64, size: u64, access: AccessKind) {
-        self.core.watchpoint(address, size, access, true);
+    /// watched like RAM. The slot, 0 to 31, tells who watches: see [`watched`](Engine::watched).
+    pub fn add_watchpoint(&mut self, slot: u8, address: u64, size: u64, access: AccessKind) {
+        self.core.watchpoint(slot, address, size, access, true);
     }
 
     /// Removes a watchpoint added with the same values.
-    pub fn remove_watchpoint(&mut self, address: u64, size: u64, access: AccessKind) {
-        self.core.watchpoint(address, size, access, false);
+    pub fn remove_watchpoint(&mut self, slot: u8, address: u64, size: u64, access: AccessKind) {
+        self.core.watchpoint(slot, address, size, access, false);
+    }
+
+    /// The slots, bit n for slot n, of all watchpoints that the last instruction of the last run touched, whatever
+    /// ended that run. [`Stop::Watchpoint`] tells of one of slot 0 if it is among them.
+    pub fn watched(&self) -> u32 {
+        self.hits
     }
 }

@@ -72,6 +72,8 @@ pub(crate) struct MachineBus {
     pub listeners: Vec<NodeId>,
     /// Blocks by address, for decoding.
     pub decode: Vec<(Addr, Addr, usize)>,
+    /// The place in `decode` of the block that the processor accessed last: the likely next one.
+    recent: usize,
     pub irqs: Vec<IrqChange>,
     pub sent: Vec<Sent>,
     pub recorder: Recorder,
@@ -114,6 +116,7 @@ impl MachineBus {
             rom_writes: Vec::new(),
             listeners: Vec::new(),
             decode: Vec::new(),
+            recent: 0,
             irqs: Vec::new(),
             sent: Vec::new(),
             recorder: Recorder::default(),
@@ -159,6 +162,18 @@ impl MachineBus {
         let after = self.decode.partition_point(|(base, ..)| *base <= addr);
         let (base, end, index) = *self.decode.get(after.checked_sub(1)?)?;
         (addr < end).then(|| (index, (addr - base) as u32))
+    }
+
+    /// The same for the processor's accesses, which stay with a block for a while.
+    fn decoded(&mut self, addr: Addr) -> Option<(usize, u32)> {
+        match self.decode.get(self.recent) {
+            Some((base, end, index)) if (*base..*end).contains(&addr) => Some((*index, (addr - base) as u32)),
+            _ => {
+                let found = self.block_at(addr)?;
+                self.recent = self.decode.iter().position(|(.., index)| *index == found.0).unwrap_or(0);
+                Some(found)
+            }
+        }
     }
 
     /// Calls a block with its context.
@@ -535,7 +550,7 @@ impl Bus for MachineBus {
     ) -> Result<u64, BusError> {
         self.attention = false;
         let now = self.clock.time_of(at);
-        let (block, offset) = self.block_at(addr).ok_or(BusError::Unmapped(addr))?;
+        let (block, offset) = self.decoded(addr).ok_or(BusError::Unmapped(addr))?;
         let result = if width == Width::Double {
             self.with_block(block, now, memory, |model, cx| {
                 let low = model.read(offset, Width::Word, cx)?;
@@ -560,7 +575,7 @@ impl Bus for MachineBus {
     ) -> Result<(), BusError> {
         self.attention = false;
         let now = self.clock.time_of(at);
-        let result = match self.block_at(addr) {
+        let result = match self.decoded(addr) {
             Some((block, offset)) if width == Width::Double => {
                 self.with_block(block, now, memory, |model, cx| {
                     model.write(offset, Width::Word, value as u32, cx)?;

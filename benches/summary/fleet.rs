@@ -1,14 +1,9 @@
-//! Measures Consort, and QEMU beside it in the same run: a table for people, `target/bench/summary.json` for
-//! machines. Nothing here is part of a run's result, so the host's clock may be read.
-#![expect(clippy::disallowed_methods, clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark")]
-
-#[path = "summary/breakpoints.rs"]
-mod breakpoints;
-mod nrf;
+//! Fleets: speed beside QEMU, register accesses, windows, threads, sleepers, memory, frames.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::thread;
+use std::time::Duration;
 
 use consort_core::Time;
 use consort_core::fleet::{Fleet, Pace};
@@ -18,36 +13,10 @@ use consort_machines::Machine;
 use consort_machines::board::{Board, Timing};
 use consort_machines::fleet_file::load_images;
 use consort_machines::machine::Options;
-use serde_json::json;
 
-/// Odd, so that the median is a measurement.
-const ROUNDS: usize = 5;
+use crate::figure::{Figure, Goal, ROUNDS, on_processor, resident, timed};
 
-/// A figure: the median of the rounds, with the lowest and highest.
-struct Figure {
-    name: String,
-    unit: &'static str,
-    rounds: Vec<f64>,
-    /// Consort's figure over this one, where both measure the same work.
-    ratio: Option<f64>,
-}
-
-impl Figure {
-    fn new(name: impl Into<String>, unit: &'static str, mut rounds: Vec<f64>) -> Self {
-        rounds.sort_by(f64::total_cmp);
-        Self { name: name.into(), unit, rounds, ratio: None }
-    }
-
-    fn value(&self) -> f64 {
-        self.rounds[self.rounds.len() / 2]
-    }
-
-    fn beside(self, consort: f64) -> Self {
-        Self { ratio: Some(consort / self.value()), ..self }
-    }
-}
-
-fn image(name: &str) -> PathBuf {
+pub fn image(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("firmware/bin/bench-{name}.elf"))
 }
 
@@ -58,7 +27,7 @@ fn machine(device: &str, image: &Path, timing: Timing) -> Machine {
     Machine::build(&board, &document, &firmware, options).unwrap()
 }
 
-fn fleet(images: &[&Path], pace: Pace) -> Fleet {
+pub fn fleet(images: &[&Path], pace: Pace) -> Fleet {
     timed_fleet(images, pace, Timing::default())
 }
 
@@ -77,47 +46,27 @@ fn one_thread(quantum: Time) -> Pace {
     Pace { threads: 1, quantum }
 }
 
-fn timed(work: impl FnOnce()) -> Duration {
-    let begin = Instant::now();
-    work();
-    begin.elapsed()
-}
-
-/// Nanoseconds this thread has been on a processor; other load on the machine does not count.
-fn on_cpu() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    text.split_whitespace().next()?.parse().ok()
-}
-
-/// How long work on this thread keeps a processor busy; what it takes by the clock where the system cannot say.
-fn on_processor(work: impl FnOnce()) -> Duration {
-    let before = on_cpu();
-    let wall = timed(work);
-    match (before, on_cpu()) {
-        (Some(before), Some(after)) => Duration::from_nanos(after - before),
-        _ => wall,
-    }
-}
-
-/// How long QEMU takes from its start to the guest's exit.
+/// How long QEMU keeps a processor busy from its start to the guest's exit.
 fn qemu(image: &Path, icount: bool) -> Duration {
     let mut command = Command::new("qemu-system-arm");
-    command.args([
-        "-M",
-        "mps2-an385",
-        "-display",
-        "none",
-        "-monitor",
-        "none",
-        "-serial",
-        "null",
-        "-semihosting",
-    ]);
+    command.args("-M mps2-an385 -display none -monitor none -serial null -semihosting".split(' '));
     if icount {
         command.args(["-icount", "shift=0,sleep=off"]);
     }
     command.arg("-kernel").arg(image).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    timed(|| assert!(command.status().unwrap().success(), "QEMU failed on {}", image.display()))
+    let mut child = command.spawn().unwrap();
+    // What a process took can be read from its end until someone waits for it.
+    let path = format!("/proc/{}/stat", child.id());
+    let ticks = loop {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let fields: Vec<&str> = text.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        if fields[0] == "Z" {
+            break fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+        }
+        thread::sleep(Duration::from_millis(1));
+    };
+    assert!(child.wait().unwrap().success(), "QEMU failed on {}", image.display());
+    Duration::from_secs(ticks) / rustix::param::clock_ticks_per_second() as u32
 }
 
 fn has_qemu() -> bool {
@@ -138,7 +87,7 @@ fn write_empty_guest(dir: &Path) -> PathBuf {
 }
 
 /// Millions of guest instructions per second over a fixed piece of work.
-fn speed(figures: &mut Vec<Figure>, dir: &Path) {
+pub fn speed(figures: &mut Vec<Figure>, dir: &Path) {
     let empty = write_empty_guest(dir);
     let with_qemu = has_qemu();
     if !with_qemu {
@@ -150,7 +99,7 @@ fn speed(figures: &mut Vec<Figure>, dir: &Path) {
         // The three take turns, so that a change of the machine's load meets all.
         for _ in 0..ROUNDS {
             let mut fleet = fleet(&[&path], Pace::default());
-            let time = timed(|| {
+            let time = on_processor(|| {
                 fleet.run_until(Time::from_secs(600), &mut ());
             });
             let instructions = fleet.stats(0).instructions as f64;
@@ -168,14 +117,18 @@ fn speed(figures: &mut Vec<Figure>, dir: &Path) {
         let value = consort.value();
         figures.push(consort);
         if with_qemu {
-            figures.push(Figure::new(format!("{name}/qemu-free"), "MIPS", free).beside(value));
-            figures.push(Figure::new(format!("{name}/qemu-icount"), "MIPS", counted).beside(value));
+            let free = Figure::new(format!("{name}/qemu-free"), "MIPS", free);
+            let ratio = value / free.value();
+            figures.push(free.ratio(ratio));
+            let counted = Figure::new(format!("{name}/qemu-icount"), "MIPS", counted);
+            let ratio = value / counted.value();
+            figures.push(counted.ratio(ratio));
         }
     }
 }
 
 /// What counting cycles costs: guest MIPS with `--timing instructions`, and with cycles beside them.
-fn timing(figures: &mut Vec<Figure>) {
+pub fn timing(figures: &mut Vec<Figure>) {
     for name in ["compute", "branchy", "copy"] {
         let path = image(&format!("{name}-fixed"));
         let (mut cycles, mut instructions) = (Vec::new(), Vec::new());
@@ -197,12 +150,14 @@ fn timing(figures: &mut Vec<Figure>) {
         let cycles = Figure::new(format!("{name}/timing-cycles"), "MIPS", cycles);
         let value = cycles.value();
         figures.push(cycles);
-        figures.push(Figure::new(format!("{name}/timing-instructions"), "MIPS", instructions).beside(value));
+        let instructions = Figure::new(format!("{name}/timing-instructions"), "MIPS", instructions);
+        let ratio = value / instructions.value();
+        figures.push(instructions.ratio(ratio));
     }
 }
 
 /// What one access to a peripheral's register costs.
-fn mmio(figures: &mut Vec<Figure>) {
+pub fn mmio(figures: &mut Vec<Figure>) {
     let path = image("mmio-fixed");
     let rounds = (0..ROUNDS).map(|_| {
         let mut fleet = fleet(&[&path], Pace::default());
@@ -212,11 +167,11 @@ fn mmio(figures: &mut Vec<Figure>) {
         // 200,000 steps of 64 reads (firmware/README.md).
         time.as_secs_f64() * 1e9 / (200_000.0 * 64.0)
     });
-    figures.push(Figure::new("mmio/read", "ns", rounds.collect()));
+    figures.push(Figure::new("mmio/read", "ns", rounds.collect()).goal(Goal::Below(50.0)));
 }
 
 /// What cutting the same run into more windows costs, per window.
-fn windows(figures: &mut Vec<Figure>) {
+pub fn windows(figures: &mut Vec<Figure>) {
     let busy = image("compute");
     let span = Time::from_secs(1);
     for (devices, threads) in [(1, 1), (8, 1), (8, 2)] {
@@ -238,12 +193,29 @@ fn windows(figures: &mut Vec<Figure>) {
             (many - few) * 1e9 / (many_windows - few_windows)
         });
         let name = format!("window/{devices}-devices-{threads}-threads");
-        figures.push(Figure::new(name, "ns", rounds.collect()));
+        let figure = Figure::new(name, "ns", rounds.collect());
+        figures.push(if devices == 1 { figure.goal(Goal::Below(300.0)) } else { figure });
     }
 }
 
+/// How much faster two threads run eight busy devices in windows of 100 us; needs two processors at leisure.
+pub fn threads(figures: &mut Vec<Figure>) {
+    let busy = image("compute");
+    let images = vec![busy.as_path(); 8];
+    let run = |threads| {
+        let mut fleet = fleet(&images, Pace { threads, quantum: Time::from_us(100) });
+        fleet.run_until(Time::from_ms(100), &mut ());
+        timed(|| {
+            fleet.run_until(Time::from_ms(2100), &mut ());
+        })
+        .as_secs_f64()
+    };
+    let rounds = (0..ROUNDS).map(|_| run(1) / run(2));
+    figures.push(Figure::new("threads/2-of-8-devices", "x", rounds.collect()).goal(Goal::AtLeast(1.7)));
+}
+
 /// What devices that mostly sleep add to a fleet.
-fn sleepers(figures: &mut Vec<Figure>) {
+pub fn sleepers(figures: &mut Vec<Figure>) {
     const DEVICES: usize = 100;
     let (busy, second, millisecond) = (image("compute"), image("sleep1s"), image("sleep1ms"));
     let span = Time::from_secs(1);
@@ -269,7 +241,7 @@ fn sleepers(figures: &mut Vec<Figure>) {
 }
 
 /// What one more device takes in memory, running, and to build.
-fn size(figures: &mut Vec<Figure>) {
+pub fn size(figures: &mut Vec<Figure>) {
     const DEVICES: usize = 64;
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("firmware/bin/sensor.elf");
     let images = vec![path.as_path(); DEVICES];
@@ -283,16 +255,8 @@ fn size(figures: &mut Vec<Figure>) {
     figures.push(Figure::new("device/build", "ms", vec![time.as_secs_f64() * 1e3 / DEVICES as f64]));
 }
 
-/// Resident bytes of this process.
-fn resident() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0");
-    let kib: f64 = line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0.0);
-    kib * 1024.0
-}
-
 /// What a frame costs from one device's port through a switch: the link alone.
-fn frames(figures: &mut Vec<Figure>) {
+pub fn frames(figures: &mut Vec<Figure>) {
     use consort_core::link::Link as _;
     const FRAMES: u64 = 1_000_000;
     let rounds = (0..ROUNDS).map(|_| {
@@ -309,62 +273,4 @@ fn frames(figures: &mut Vec<Figure>) {
         time.as_secs_f64() * 1e9 / FRAMES as f64
     });
     figures.push(Figure::new("lan/broadcast-to-3", "ns", rounds.collect()));
-}
-
-fn main() {
-    // Cargo passes --bench; a filter chooses groups by name.
-    let filter: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
-    let wanted = |group: &str| filter.is_empty() || filter.iter().any(|word| group.contains(word.as_str()));
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");
-    std::fs::create_dir_all(&dir).unwrap();
-
-    let mut figures = Vec::new();
-    // Memory first, while the process is small.
-    if wanted("size") {
-        size(&mut figures);
-    }
-    if wanted("beacons") {
-        nrf::beacons(&mut figures);
-    }
-    if wanted("speed") {
-        speed(&mut figures, &dir);
-    }
-    if wanted("timing") {
-        timing(&mut figures);
-    }
-    if wanted("mmio") {
-        mmio(&mut figures);
-    }
-    if wanted("breakpoints") {
-        breakpoints::measure(&mut figures);
-    }
-    if wanted("windows") {
-        windows(&mut figures);
-    }
-    if wanted("sleepers") {
-        sleepers(&mut figures);
-    }
-    if wanted("frames") {
-        frames(&mut figures);
-    }
-
-    println!("{:<28} {:>10} {:<5} {:>22}  Consort / this", "figure", "median", "", "lowest to highest");
-    for figure in &figures {
-        let (low, high) = (figure.rounds[0], figure.rounds[figure.rounds.len() - 1]);
-        let range = format!("{low:.1} to {high:.1}");
-        let ratio = figure.ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
-        println!("{:<28} {:>10.1} {:<5} {range:>22}  {ratio}", figure.name, figure.value(), figure.unit);
-    }
-    let rows: Vec<_> = figures
-        .iter()
-        .map(|figure| {
-            json!({
-                "name": figure.name, "value": figure.value(), "unit": figure.unit, "ratio": figure.ratio,
-                "lowest": figure.rounds[0], "highest": figure.rounds[figure.rounds.len() - 1],
-            })
-        })
-        .collect();
-    let path = dir.join("summary.json");
-    std::fs::write(&path, serde_json::to_string_pretty(&rows).unwrap() + "\n").unwrap();
-    println!("\nalso in {}", path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap_or(&path).display());
 }

@@ -7,7 +7,7 @@ use consort_core::fleet::{Fleet, Pace};
 use consort_machines::fleet_file::{FleetFile, Overrides};
 use serde_json::{Value, json};
 
-use super::{Figure, ROUNDS, resident, timed};
+use crate::figure::{Figure, ROUNDS, resident, timed};
 
 const NODES: usize = 100;
 const SPAN: Time = Time::from_secs(10);
