@@ -153,7 +153,8 @@ pub struct RunArgs {
     /// Write the frames of all links, with what faults did to them, to DIR/frames.pcapng, for Wireshark.
     #[arg(long, value_name = "DIR")]
     pub pcap: Option<PathBuf>,
-    /// Print what happens on the soft bus: who is found, sessions, bytes and messages.
+    /// Print the conversation on the soft bus, decrypted with the keys of the fleet file, and what the devices
+    /// make of it: who is found, sessions, bytes and messages.
     #[arg(long)]
     pub softbus: bool,
     /// Print JSON, one object a line: UART lines, then the summary.

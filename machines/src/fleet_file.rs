@@ -10,7 +10,7 @@ use consort_core::link::{Fault, Lan, LanConfig, Link, Rule};
 use consort_core::radio::{Position, Radio, RadioConfig};
 use consort_core::rng::Rng;
 use consort_core::{Addr, Time};
-use consort_peripherals::softbus::{PhoneConfig, ScriptedPhone};
+use consort_peripherals::softbus::{PhoneConfig, ScriptedPhone, Trusted};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -350,6 +350,21 @@ impl FleetFile {
             return Err(document.error("/devices", "a fleet needs at least one device"));
         }
         Ok((fleet, document))
+    }
+
+    /// The keys of the soft bus that its devices were given in advance, for whoever listens on the wire.
+    pub fn softbus_keys(&self) -> Vec<[u8; 16]> {
+        let scripted = self.devices.values().filter_map(|device| device.scripted.as_ref());
+        let scripted = scripted.flat_map(|script| script.node.trust.clone());
+        let components = self.devices.values().flat_map(|device| device.config.values());
+        let adapters = components
+            .filter_map(|config| config.get("trust").cloned())
+            .filter_map(|trust| serde_json::from_value::<Vec<Trusted>>(trust).ok())
+            .flatten();
+        let mut keys: Vec<_> = scripted.chain(adapters).map(|trusted| trusted.key.0).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
     }
 
     /// Reads a fleet file and everything it names, and builds the fleet.

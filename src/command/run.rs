@@ -10,9 +10,11 @@ use consort_core::Time;
 use consort_core::component::PortKind;
 use consort_core::device::{Port, Sent};
 use consort_core::fleet::{Carried, Fleet, Observer, Pace, Stop};
+use consort_core::link::Fate;
 use consort_core::state;
 use consort_core::trace::{Event, Kind, Report};
 use consort_machines::fleet_file::{FleetFile, Overrides, read_bytes};
+use consort_peripherals::softbus::Listener;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
@@ -135,6 +137,14 @@ fn restore(fleet: &mut Fleet, path: &Path) -> Result<(), Failure> {
     fleet.restore(&saved).map_err(|error| within(error.to_string()))
 }
 
+/// A listener that knows the fleet file's keys, and the devices at the ends of each link.
+fn listener(args: &RunArgs, fleet: &Fleet) -> Result<(Listener, Vec<Vec<String>>), Failure> {
+    let keys = crate::debug::read(&args.fleet)?.softbus_keys();
+    let ends =
+        fleet.links().map(|(_, ends)| ends.iter().map(|end| fleet.names()[end.device].clone()).collect());
+    Ok((Listener::new(keys), ends.collect()))
+}
+
 struct Watcher<'a> {
     args: &'a RunArgs,
     names: Vec<String>,
@@ -146,6 +156,8 @@ struct Watcher<'a> {
     logs: Logs,
     trace: Option<Trace>,
     capture: Option<Capture>,
+    /// For --softbus, with the devices at the ends of each link.
+    listener: Option<(Listener, Vec<Vec<String>>)>,
     progress: Option<ProgressBar>,
     watch: Option<(Watch, Time)>,
     interrupted: Arc<AtomicBool>,
@@ -177,6 +189,7 @@ impl<'a> Watcher<'a> {
             logs: Logs::default(),
             trace: args.trace.as_ref().map(|target| Trace::create(target, fleet)).transpose()?,
             capture: args.pcap.as_deref().map(|folder| Capture::create(folder, fleet)).transpose()?,
+            listener: args.softbus.then(|| listener(args, fleet)).transpose()?,
             progress,
             watch: None,
             interrupted,
@@ -204,6 +217,15 @@ impl<'a> Watcher<'a> {
             if self.consoles[device] == Some(port) { name.clone() } else { format!("{name}.{port_name}") };
         let width = self.width;
         self.say(|| console::line(&format!("{dim}{at:>12}{dim:#} {style}{label:<width$}{style:#} | {line}")));
+    }
+
+    fn show_words(&self, from: &str, to: &str, at: Time, words: &str) {
+        if self.args.json {
+            let line = json!({ "at": at.as_secs_f64(), "from": from, "to": to, "said": words });
+            return console::line(&line.to_string());
+        }
+        let (dim, width) = (console::dim(), self.width);
+        self.say(|| console::line(&format!("{dim}{at:>12} {from:<width$} > {to}: {words}{dim:#}")));
     }
 
     fn show_report(&self, device: usize, at: Time, report: &Report) {
@@ -265,6 +287,20 @@ impl Observer for Watcher<'_> {
     fn carried(&mut self, link: usize, frame: &Carried<'_>) {
         if let Some(capture) = &mut self.capture {
             capture.carried(link, frame);
+        }
+        let Some((listener, ends)) = &mut self.listener else { return };
+        let said = listener.hear(frame.data);
+        if said.is_empty() {
+            return;
+        }
+        let from = ends[link][frame.from].clone();
+        let arrives =
+            frame.fates.iter().filter(|(_, fate)| fate.arrives() || matches!(fate, Fate::Held { .. }));
+        let to: Vec<&str> =
+            arrives.filter_map(|(to, _)| to.and_then(|to| ends[link].get(to)).map(String::as_str)).collect();
+        let to = if to.is_empty() { "nobody, it is lost".to_owned() } else { to.join(", ") };
+        for words in said {
+            self.show_words(&from, &to, frame.at, &words);
         }
     }
 
