@@ -29,6 +29,7 @@ check: setup ## formatting, lints, documentation links, licences
 bench: build ## measures beside QEMU; the same figures go to target/bench/summary.json
 	@.ci/setup bench
 	@cargo bench -q --bench summary || { echo "make: the benchmark failed; the line above says why" >&2; exit 1; }
+	@cargo bench -q -p consort-gui --bench frames || { echo "make: the benchmark failed; the line above says why" >&2; exit 1; }
 
 firmware: ## rebuilds firmware/bin from its sources, bit by bit the same
 	@.ci/setup firmware

@@ -8,6 +8,10 @@ Start a run with its door open, then connect with the address and token it print
     python3 docs/client.py 127.0.0.1:40123#TOKEN watch 5s
 
 prints the watch's UART for five virtual seconds, its registers at the end, and the run's digest.
+
+    python3 docs/client.py 127.0.0.1:40123#TOKEN watch break main
+
+lets the fleet run until the watch comes to a function, and prints where it is in its source.
 """
 
 import json
@@ -68,6 +72,20 @@ class Client:
         action = {"do": "set", "component": component, "channel": channel, "value": value}
         self.ask("stimulus", what={"device": [device, action]})
 
+    def symbol(self, device, name):
+        """The address of a symbol."""
+        found = self.ask("symbols", device=device, text=name)["symbols"]
+        return next(symbol["addr"] for symbol in found if symbol["name"] == name)
+
+    def run_to(self, device, addr):
+        """Lets the fleet run until a device is before an instruction; what halts it then, or None."""
+        self.ask("points", device=device, breakpoints=[addr])
+        self.ask("run")
+        while (status := self.status())["running"]:
+            pass
+        self.ask("points", device=device)
+        return status["halted"]
+
     def status(self):
         return self.ask("status")["status"]
 
@@ -89,12 +107,19 @@ def seconds(time):
 
 
 def main():
-    if len(sys.argv) != 4:
+    if len(sys.argv) not in (4, 5):
         sys.exit(__doc__)
     address, token = sys.argv[1].rsplit("#", 1)
-    name, time = sys.argv[2:]
+    name, time = sys.argv[2:4]
     client = Client(address, token)
     client.ask("pause")
+    if time == "break":
+        addr = client.symbol(name, sys.argv[4])
+        print(client.run_to(name, addr))
+        code = client.ask("code", device=name, addr=addr, len=64)["code"]
+        for line in code["lines"]:
+            print(f"{line['addr']:#010x} {line['file']}:{line['line']}")
+        return
     client.ask("subscribe", topics=["uart"])
     client.run_for(time)
     text = b"".join(bytes.fromhex(n["data"]) for n in client.notices if n.get("device") == name)

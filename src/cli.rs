@@ -381,8 +381,7 @@ pub struct DiffArgs {
 /// `consort gui`.
 #[derive(Args, Debug)]
 pub struct GuiArgs {
-    /// The fleet file to run and show.
-    #[arg(required_unless_present = "attach")]
+    /// The fleet file to run and show; examples to choose from when absent.
     pub fleet: Option<PathBuf>,
     /// Show a run that `consort run --control` opened instead: what it printed.
     #[arg(long, value_name = "ADDRESS#TOKEN", conflicts_with = "fleet")]

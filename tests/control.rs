@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Program, Stdio};
 
 use consort_core::Time;
-use consort_core::control::{Answer, Command, Message, Request, Topic, VERSION, Welcome};
+use consort_core::control::{Answer, Command, Message, Next, Request, Topic, VERSION, Welcome};
 use consort_core::device::Action;
 use consort_core::fleet::StimulusKind;
 use consort_core::link::{Fate, Fault, Rule};
@@ -213,9 +213,9 @@ fn a_stimulus_of_a_client_is_the_stimulus_of_the_file() {
     let port = welcome.fleet.devices[1].console.clone().unwrap();
     let what = |action| StimulusKind::Device("watch".to_owned(), action);
     let send = what(Action::Send { port, data: text() });
-    client.done(Command::Stimulus { at: Some(Time::from_ms(2_500)), what: send });
+    client.done(Command::Stimulus { at: Some(Time::from_ms(2_500)), after: Time::ZERO, what: send });
     let nowhere = what(Action::Send { port: "uart99".to_owned(), data: text() });
-    let refused = client.ask(Command::Stimulus { at: None, what: nowhere }).unwrap_err();
+    let refused = client.ask(Command::Stimulus { at: None, after: Time::ZERO, what: nowhere }).unwrap_err();
     assert!(refused.contains("uart99"), "{refused}");
     client.done(Command::Run { until: None });
     client.drain();
@@ -230,7 +230,11 @@ fn a_cut_link_carries_nothing() {
     let (mut client, _) = run.client();
     client.done(Command::Subscribe { topics: vec![Topic::Frames] });
     let rule = Rule { after: Time::ZERO, before: Time::MAX, from: None, to: None, fault: Fault::Cut };
-    client.done(Command::Stimulus { at: None, what: StimulusKind::Link("home".to_owned(), rule) });
+    client.done(Command::Stimulus {
+        at: None,
+        after: Time::ZERO,
+        what: StimulusKind::Link("home".to_owned(), rule),
+    });
     client.done(Command::Run { until: None });
     client.drain();
     let fates = client.notices.iter().filter_map(|notice| match notice {
@@ -241,6 +245,97 @@ fn a_cut_link_carries_nothing() {
     assert!(fates.len() > 3);
     assert!(fates.iter().all(|fate| *fate == (None, Fate::Dropped { rule: 0 })), "{fates:?}");
     run.digest();
+}
+
+#[test]
+fn a_mended_link_carries_again() {
+    let run = Run::start(&fleet("mended", json!([])), &[]);
+    let (mut client, _) = run.client();
+    client.done(Command::Subscribe { topics: vec![Topic::Frames] });
+    let stimulus = |at, what| Command::Stimulus { at: Some(at), after: Time::ZERO, what };
+    let rule = Rule { after: Time::ZERO, before: Time::MAX, from: None, to: None, fault: Fault::Cut };
+    client.done(stimulus(Time::ZERO, StimulusKind::Link("home".to_owned(), rule)));
+    let status = |client: &mut Client| match client.ask(Command::Status) {
+        Ok(Answer::Status(status)) => status,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(status(&mut client).links[0].faults.len(), 1);
+    let end = Time::from_ms(1_500);
+    client.done(stimulus(end, StimulusKind::Mend("home".to_owned(), Some(0))));
+    client.run_until(end);
+    assert!(status(&mut client).links[0].faults.is_empty(), "what is over is not told");
+    client.done(Command::Run { until: None });
+    client.drain();
+    let mut seen = [0, 0];
+    for notice in &client.notices {
+        let Message::Frame(frame) = notice else { continue };
+        let cut = frame.at < end;
+        assert_eq!(frame.to.iter().any(|to| to.fate == Fate::Dropped { rule: 0 }), cut, "{}", frame.at);
+        seen[usize::from(cut)] += 1;
+    }
+    assert!(seen[0] > 1 && seen[1] > 1, "{seen:?}");
+    run.digest();
+}
+
+#[test]
+fn breakpoints_and_searches_of_a_client_change_nothing() {
+    let fleet = fleet("points", json!([]));
+    let run = Run::start(&fleet, &[]);
+    let (mut client, _) = run.client();
+    // Whether anybody hears of exceptions must not matter to a search for one.
+    client.done(Command::Subscribe { topics: vec![Topic::Events] });
+    let (mut other, _) = run.client();
+    let device = || "watch".to_owned();
+    let symbols = Command::Symbols { device: device(), text: "nodesleepuntil".to_owned() };
+    let Ok(Answer::Symbols(symbols)) = client.ask(symbols) else { panic!() };
+    let place = symbols.iter().find(|symbol| symbol.name == "NodeSleepUntil").unwrap().addr;
+    let points = |breakpoints| Command::Points { device: device(), breakpoints, watchpoints: Vec::new() };
+    client.done(points(vec![place]));
+    let halt = |client: &mut Client, command| {
+        client.done(command);
+        loop {
+            let Ok(Answer::Status(status)) = client.ask(Command::Status) else { panic!("no status") };
+            if !status.running {
+                return status.halted.unwrap_or_default();
+            }
+        }
+    };
+    let at = |client: &mut Client| match client.ask(Command::Device { device: device() }) {
+        Ok(Answer::Device(state)) => state.pc,
+        other => panic!("{other:?}"),
+    };
+    // Another client without points of its own takes none away.
+    other.done(points(Vec::new()));
+    for _ in 0..3 {
+        assert!(halt(&mut client, Command::Run { until: None }).contains("breakpoint"));
+        assert_eq!(at(&mut client), place);
+    }
+    let Ok(Answer::Code(code)) = client.ask(Command::Code { device: device(), addr: place, len: 64 }) else {
+        panic!()
+    };
+    assert!(code.data.iter().all(Option::is_some));
+    let data: Vec<u8> = code.data.iter().take(16).copied().map(Option::unwrap).collect();
+    let find = Command::Find { device: device(), addr: 0, len: u64::MAX, data };
+    assert_eq!(client.ask(find), Ok(Answer::Found(Some(place))));
+    client.done(points(Vec::new()));
+    let Ok(Answer::Interrupts(all)) = client.ask(Command::Interrupts { device: device() }) else { panic!() };
+    let tick = all.iter().find(|known| known.name == "SysTick").unwrap();
+    assert!(all.iter().any(|known| known.name.starts_with("ethernet")), "{all:?}");
+    let next = Command::RunTo { next: Next::Interrupt { device: device() } };
+    let why = halt(&mut client, next);
+    assert!(why.contains("at the handler of"), "{why}");
+    let entered = at(&mut client);
+    assert!(all.iter().any(|known| known.handler == Some(entered)) && tick.handler.is_some());
+    let before = client.ask(Command::Status);
+    assert_eq!(halt(&mut client, Command::RunTo { next: Next::Packet }), "");
+    let (Ok(Answer::Status(before)), Ok(Answer::Status(after))) = (before, client.ask(Command::Status))
+    else {
+        panic!()
+    };
+    assert!(after.frames > before.frames && after.now < Time::from_secs(3));
+    client.done(Command::Run { until: None });
+    client.drain();
+    assert_eq!(run.digest(), alone(&fleet));
 }
 
 #[test]

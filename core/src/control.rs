@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::bus::Addr;
 use crate::component::{Access, Coverage, PortKind};
-use crate::cpu::Role;
-use crate::device::{Activity, Port, Stats};
+use crate::cpu::{Role, Watchpoint};
+use crate::device::{Activity, Interrupt, Port, Stats};
 use crate::fleet::StimulusKind;
-use crate::link::Fate;
+use crate::link::{Fate, Rule};
 use crate::panel::{Form, Takes, Value};
+use crate::radio::Position;
 use crate::time::Time;
 use crate::trace::Kind;
 
@@ -25,6 +26,9 @@ pub const LONGEST_REQUEST: usize = 1 << 20;
 
 /// The most bytes one [`Command::Memory`] reads.
 pub const MOST_MEMORY: u32 = 1 << 16;
+
+/// The most symbols one [`Command::Symbols`] lists.
+pub const MOST_SYMBOLS: usize = 20_000;
 
 /// What a client asks for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -67,6 +71,24 @@ pub enum Command {
     },
     /// To the end of the next window in which anything happens, then paused.
     StepWindow,
+    /// Lets the fleet run until something happens, then pauses: at the beginning of an interrupt's handler, or
+    /// at the end of the window in which a frame was sent.
+    RunTo {
+        /// What.
+        #[serde(flatten)]
+        next: Next,
+    },
+    /// Replaces what this client wants a device to halt at. A halt pauses the fleet; it changes nothing.
+    Points {
+        /// The device.
+        device: String,
+        /// Addresses of instructions.
+        #[serde(default)]
+        breakpoints: Vec<Addr>,
+        /// Accesses to memory.
+        #[serde(default)]
+        watchpoints: Vec<Watchpoint>,
+    },
     /// How fast virtual time may go.
     Speed {
         /// Times real time; as fast as possible when absent.
@@ -89,6 +111,39 @@ pub enum Command {
         /// How many bytes, at most [`MOST_MEMORY`].
         len: u32,
     },
+    /// [`Answer::Found`]: where some bytes are next in a device's memory.
+    Find {
+        /// The device.
+        device: String,
+        /// Where the search begins.
+        addr: Addr,
+        /// How many bytes are searched.
+        len: u64,
+        /// What is looked for.
+        #[serde(with = "hex")]
+        data: Vec<u8>,
+    },
+    /// [`Answer::Code`]: memory with the source lines that begin there.
+    Code {
+        /// The device.
+        device: String,
+        /// The first address.
+        addr: Addr,
+        /// How many bytes, at most [`MOST_MEMORY`].
+        len: u32,
+    },
+    /// [`Answer::Symbols`]: those whose names have the text in them; nearly all, when it is empty.
+    Symbols {
+        /// The device.
+        device: String,
+        /// A part of their names, in any case.
+        text: String,
+    },
+    /// [`Answer::Interrupts`].
+    Interrupts {
+        /// The device.
+        device: String,
+    },
     /// [`Answer::Peripherals`].
     Peripherals {
         /// The device.
@@ -109,11 +164,14 @@ pub enum Command {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         after: Option<u64>,
     },
-    /// An outside input: UART bytes, a button, a sensor's value, power, a link's fault.
+    /// An outside input: UART bytes, a button, a sensor's value, power, a link's fault, a move.
     Stimulus {
         /// When it takes effect; as soon as possible when absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         at: Option<Time>,
+        /// So much later than that: how long a finger stays.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        after: Time,
         /// On what it acts, and how.
         what: StimulusKind,
     },
@@ -121,6 +179,23 @@ pub enum Command {
     Digest,
     /// Ends the run as if its time were over.
     End,
+}
+
+fn is_zero(time: &Time) -> bool {
+    *time == Time::ZERO
+}
+
+/// What a run goes on to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "next", rename_all = "kebab-case")]
+pub enum Next {
+    /// The next frame on any link.
+    Packet,
+    /// The next interrupt or exception of a device.
+    Interrupt {
+        /// The device.
+        device: String,
+    },
 }
 
 /// A kind of notices.
@@ -202,6 +277,14 @@ pub enum Answer {
     Device(DeviceState),
     /// Memory.
     Memory(MemoryState),
+    /// Where the bytes are; `null` when they are not there.
+    Found(Option<Addr>),
+    /// A piece of a program.
+    Code(CodeState),
+    /// Symbols, the best matches first, at most [`MOST_SYMBOLS`].
+    Symbols(Vec<Symbol>),
+    /// Exceptions and interrupts; empty where the controller is not known.
+    Interrupts(Vec<Interrupt>),
     /// All on-chip blocks of a device.
     Peripherals(Vec<PeripheralState>),
     /// What of a device shows or takes something, in the board's order.
@@ -307,6 +390,17 @@ pub struct Status {
     pub frames: u64,
     /// Each device, in the fleet's order.
     pub devices: Vec<DeviceStatus>,
+    /// Each link, in the fleet's order.
+    pub links: Vec<LinkStatus>,
+}
+
+/// How a link is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LinkStatus {
+    /// Its faults that are not over, with their numbers.
+    pub faults: Vec<(usize, Rule)>,
+    /// Where the antennas at its ends are; empty for media without places.
+    pub places: Vec<Position>,
 }
 
 /// How a device is, in short.
@@ -360,6 +454,42 @@ pub struct MemoryState {
     /// The bytes in hexadecimal, `??` where nothing answers.
     #[serde(with = "patchy")]
     pub data: Vec<Option<u8>>,
+}
+
+/// A piece of a program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeState {
+    /// The device.
+    pub device: String,
+    /// The first address.
+    pub addr: Addr,
+    /// The bytes in hexadecimal, `??` where nothing answers.
+    #[serde(with = "patchy")]
+    pub data: Vec<Option<u8>>,
+    /// The source lines that begin in it.
+    pub lines: Vec<SourceLine>,
+}
+
+/// A named place of a program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Symbol {
+    /// Its name.
+    pub name: String,
+    /// Its address.
+    pub addr: Addr,
+    /// Its size in bytes; 0 when the firmware does not tell.
+    pub size: u64,
+}
+
+/// Where a line of source begins in a program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceLine {
+    /// The address of its first instruction here.
+    pub addr: Addr,
+    /// The file, as the compiler was given it.
+    pub file: String,
+    /// The line, from 1.
+    pub line: u32,
 }
 
 /// An on-chip block.
@@ -542,6 +672,7 @@ mod tests {
         let device = || "watch-1".to_owned();
         let on = |action| Command::Stimulus {
             at: Some(Time::from_us(2_500)),
+            after: Time::ZERO,
             what: StimulusKind::Device(device(), action),
         };
         let rule =
@@ -552,6 +683,9 @@ mod tests {
             Command::Run { until: None },
             Command::Run { until: Some(Time::from_ps(u64::MAX - 1)) },
             Command::Pause,
+            Command::RunTo { next: Next::Packet },
+            Command::RunTo { next: Next::Interrupt { device: device() } },
+            Command::Find { device: device(), addr: 0, len: 1 << 33, data: vec![0xba, 0xbe] },
             Command::StepInstruction { device: device() },
             Command::Speed { times: Some(0.1) },
             Command::Speed { times: None },
@@ -563,7 +697,11 @@ mod tests {
                 value: Value::Number(-1.5),
             }),
             on(Action::PowerOff),
-            Command::Stimulus { at: None, what: StimulusKind::Link("home".to_owned(), rule) },
+            Command::Stimulus {
+                at: None,
+                after: Time::from_ms(100),
+                what: StimulusKind::Link("home".to_owned(), rule),
+            },
             Command::End,
         ] {
             same(&Request { id: u64::MAX, command });

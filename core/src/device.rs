@@ -264,6 +264,35 @@ pub trait Debug {
         let _ = name;
         None
     }
+    /// At most `most` symbols whose name has `text` in it (in any case), with address and size; the ones that
+    /// begin with it first.
+    fn find_symbols(&self, text: &str, most: usize) -> Vec<(&str, Addr, u64)> {
+        let _ = (text, most);
+        Vec::new()
+    }
+    /// Exceptions and interrupts as the processor's controller has them; empty where it is not known.
+    fn interrupts(&self) -> Vec<Interrupt> {
+        Vec::new()
+    }
+}
+
+/// An exception or interrupt of a processor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interrupt {
+    /// The architecture's exception number.
+    pub number: u16,
+    /// What raises it: a component's output, or the architecture's name.
+    pub name: String,
+    /// Whether it may be taken.
+    pub enabled: bool,
+    /// Whether it waits to be taken.
+    pub pending: bool,
+    /// Whether it is being handled.
+    pub active: bool,
+    /// Its priority, lower is more urgent; absent when it is fixed.
+    pub priority: Option<u8>,
+    /// Where its handler begins.
+    pub handler: Option<Addr>,
 }
 
 /// A peripheral as a debugger sees it.

@@ -17,6 +17,7 @@
 //! | [`fleet`] | devices and links in one virtual time |
 //! | [`trace`] | what happened, and its digest |
 //! | [`control`] | how other programs see and steer a run |
+//! | [`starter`] | how the inspector has runs started |
 //! | [`state`] | saving and restoring |
 //! | [`testing`] | a rig for unit tests of peripherals |
 
@@ -31,6 +32,7 @@ pub mod link;
 pub mod panel;
 pub mod radio;
 pub mod rng;
+pub mod starter;
 pub mod state;
 pub mod testing;
 pub mod time;

@@ -137,7 +137,8 @@ pub struct Radio {
     reference: i64,
     exponent: i64,
     floor: i64,
-    positions: Vec<[i64; 3]>,
+    /// Per antenna, where it is since when, in millimetres; in order of time.
+    places: Vec<Vec<(Time, [i64; 3])>>,
     rules: Rules,
     /// The last arrival on each path, by (from, to), that jitter keeps in order.
     last: BTreeMap<(usize, usize), Time>,
@@ -171,23 +172,21 @@ impl Radio {
             reference: milli(config.loss_at_one_metre, 0.0, 200.0),
             exponent: milli(config.exponent, 0.0, 10.0),
             floor: milli(config.floor, -300.0, 100.0),
-            positions: positions.iter().map(|position| position.millimetres()).collect(),
+            places: positions.iter().map(|position| vec![(Time::ZERO, position.millimetres())]).collect(),
             rules: Rules::new(rng),
             last: BTreeMap::new(),
         }
     }
 
-    /// Moves an antenna.
-    pub fn place(&mut self, endpoint: usize, position: Position) {
-        if let Some(place) = self.positions.get_mut(endpoint) {
-            *place = position.millimetres();
-        }
+    /// Where an antenna is at `at`.
+    fn position(&self, endpoint: usize, at: Time) -> [i64; 3] {
+        let places = self.places.get(endpoint).map(Vec::as_slice).unwrap_or_default();
+        places.iter().rev().find(|(since, _)| *since <= at).map(|(_, place)| *place).unwrap_or_default()
     }
 
-    /// Path loss between two endpoints, in thousandths of dB.
-    fn loss(&self, from: usize, to: usize) -> i64 {
-        let place = |index: usize| self.positions.get(index).copied().unwrap_or_default();
-        let (a, b) = (place(from), place(to));
+    /// Path loss between two endpoints at `at`, in thousandths of dB.
+    fn loss(&self, from: usize, to: usize, at: Time) -> i64 {
+        let (a, b) = (self.position(from, at), self.position(to, at));
         let square: u128 = (0..3)
             .map(|axis| u128::from(a[axis].abs_diff(b[axis])))
             .map(|distance| distance * distance)
@@ -219,8 +218,8 @@ impl Link for Radio {
     ) {
         let Ok(mut packet) = Packet::decode(data) else { return };
         let sent = i64::from(packet.power);
-        for to in (0..self.positions.len()).filter(|to| *to != from) {
-            let power = sent - self.loss(from, to);
+        for to in (0..self.places.len()).filter(|to| *to != from) {
+            let power = sent - self.loss(from, to, at);
             if power < self.floor {
                 fates.push((Some(to), Fate::OutOfRange));
                 continue;
@@ -270,6 +269,25 @@ impl Link for Radio {
 
     fn rules(&self) -> &[Rule] {
         self.rules.list()
+    }
+
+    fn end_rules(&mut self, which: Option<usize>, at: Time) {
+        self.rules.end(which, at);
+    }
+
+    fn places(&self, at: Time) -> Vec<Position> {
+        let metres = |endpoint| Position(self.position(endpoint, at).map(|place| place as f64 / 1e3));
+        (0..self.places.len()).map(metres).collect()
+    }
+
+    fn place(&mut self, endpoint: usize, position: Position, at: Time) {
+        let Some(places) = self.places.get_mut(endpoint) else { return };
+        let after = places.partition_point(|(since, _)| *since <= at);
+        // A hand that drags sends many moves: those of one instant are one.
+        match after.checked_sub(1).and_then(|last| places.get_mut(last)).filter(|last| last.0 == at) {
+            Some(last) => last.1 = position.millimetres(),
+            None => places.insert(after, (at, position.millimetres())),
+        }
     }
 }
 
@@ -323,6 +341,21 @@ mod tests {
             assert!((power - expected).abs() <= 2, "{powers:?}");
         }
         assert!(out.iter().all(|delivery| delivery.at == Time::from_us(24)));
+    }
+
+    #[test]
+    fn who_moves_is_heard_from_where_it_is_then() {
+        let mut air = air(&[0.0, 1.0]);
+        air.place(1, Position([10.0, 0.0, 0.0]), Time::from_ms(2));
+        air.place(1, Position([100.0, 0.0, 0.0]), Time::from_ms(1));
+        let mut power = |ms| {
+            let (mut out, mut fates) = (Vec::new(), Vec::new());
+            let data = packet().encode().unwrap();
+            air.transmit(0, Time::from_ms(ms), &data, &mut out, &mut fates);
+            (Packet::decode(&out[0].data).unwrap().power as f64 / 1e3).round()
+        };
+        assert_eq!([power(0), power(1), power(2), power(3)], [-40.0, -90.0, -65.0, -65.0]);
+        assert_eq!(air.places(Time::from_ms(1))[1], Position([100.0, 0.0, 0.0]));
     }
 
     #[test]

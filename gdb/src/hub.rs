@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use consort_core::Time;
 use consort_core::device::{Activity, Halt, Port, Ran, Sent};
-use consort_core::fleet::{Carried, Fleet, Observer, Stop};
+use consort_core::fleet::{Carried, Fleet, Observer, Points, Stop};
 use consort_core::trace::{Event, Kind};
 use crossbeam::channel::Receiver;
 
@@ -16,6 +16,7 @@ use gdbstub::common::Signal;
 use crate::client::{Client, signalled};
 use crate::monitor::Room;
 use crate::net::{Incoming, ListenError, Listeners};
+use crate::points::OWNER;
 use crate::seat::{CORE, Wants, debug};
 
 /// Messages taken before the fleet gets its turn, so that a talkative client cannot keep it from running.
@@ -182,15 +183,12 @@ impl Hub {
 
     fn apply_points(&mut self, fleet: &mut Fleet) {
         while let Some(device) = self.orphans.pop_first() {
-            debug(fleet, device, |debug| {
-                debug.set_breakpoints(&[]);
-                debug.set_watchpoints(&[]);
-            });
+            fleet.set_points(device, OWNER, Points::default());
         }
         for client in self.clients.values_mut().filter(|client| client.seat.points.is_changed()) {
             // While it halts, GDB takes all points out and puts them back in.
             if !client.seat.wants.holds() {
-                debug(fleet, client.seat.device, |debug| client.seat.points.apply(debug));
+                client.seat.points.apply(fleet, client.seat.device);
             }
         }
     }
@@ -282,7 +280,10 @@ impl Hub {
         for (device, halt) in halts {
             match self.clients.get_mut(&device) {
                 Some(client) if client.seat.wants != Wants::Nothing => client.halted(fleet, &halt),
-                _ if matches!(halt, Halt::Unimplemented(_)) => unseen.push((device, halt)),
+                // Others, such as an inspector, have their own points.
+                _ if matches!(halt, Halt::Unimplemented(_)) || fleet.has_points_besides(device, OWNER) => {
+                    unseen.push((device, halt));
+                }
                 _ => drop(self.orphans.insert(device)),
             }
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use consort_core::Addr;
 use consort_core::cpu::{WatchKind, Watchpoint};
-use consort_core::device::Debug;
+use consort_core::fleet::{self, Fleet};
 use gdbstub::common::Signal;
 use gdbstub::target::ext::breakpoints;
 
@@ -35,6 +35,8 @@ pub(crate) struct Points {
     changed: bool,
 }
 
+/// Whose points these are among all that a fleet knows.
+pub(crate) const OWNER: u64 = 0;
 /// How often a program sets points at all, so that a client that never stops setting them ends somewhere.
 const MAX_POINTS: usize = 100_000;
 
@@ -68,11 +70,10 @@ impl Points {
     }
 
     /// Tells the device, when there is something new.
-    pub(crate) fn apply(&mut self, device: &mut dyn Debug) {
+    pub(crate) fn apply(&mut self, fleet: &mut Fleet, device: usize) {
         if std::mem::take(&mut self.changed) {
-            let all: Vec<Addr> = self.soft.union(&self.hard).chain(&self.entries).copied().collect();
-            device.set_breakpoints(&all);
-            device.set_watchpoints(&self.watched);
+            let breakpoints = self.soft.union(&self.hard).chain(&self.entries).copied().collect();
+            fleet.set_points(device, OWNER, fleet::Points { breakpoints, watchpoints: self.watched.clone() });
         }
     }
 

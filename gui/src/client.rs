@@ -7,7 +7,9 @@ use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
-use consort_core::control::{Command, Message, Request, Topic, VERSION};
+use consort_core::control::{Answer, Command, Message, Request, Topic, VERSION};
+
+use crate::picture::Pixels;
 
 /// Messages that wait for the window; when it is that far behind, the server drops notices.
 const WAITING: usize = 50_000;
@@ -17,10 +19,20 @@ enum Socket {
     Unix(UnixStream),
 }
 
+/// Something that the other side said.
+pub struct Arrived {
+    /// The message.
+    pub message: Message,
+    /// The request that it answers.
+    pub of: Option<Command>,
+    /// Its picture, unpacked.
+    pub pixels: Option<Pixels>,
+}
+
 /// A connection.
 pub struct Client {
     socket: Socket,
-    arriving: Receiver<Message>,
+    arriving: Receiver<(Message, Option<Pixels>)>,
     /// What was asked and is not answered.
     open: BTreeMap<u64, Command>,
     id: u64,
@@ -76,16 +88,16 @@ impl Client {
         self.open.len()
     }
 
-    /// The next message that has arrived, with the request it answers.
-    pub fn take(&mut self) -> Option<(Message, Option<Command>)> {
+    /// The next message that has arrived.
+    pub fn take(&mut self) -> Option<Arrived> {
         match self.arriving.try_recv() {
-            Ok(message) => {
+            Ok((message, pixels)) => {
                 let of = match &message {
                     Message::Reply { id, .. } | Message::Error { id, .. } => self.open.remove(id),
                     _ => None,
                 };
                 self.gone |= message == Message::Ended;
-                Some((message, of))
+                Some(Arrived { message, of, pixels })
             }
             Err(std::sync::mpsc::TryRecvError::Empty) => None,
             Err(std::sync::mpsc::TryRecvError::Disconnected) => {
@@ -111,7 +123,7 @@ impl Drop for Client {
     }
 }
 
-fn read(socket: impl Read, give: &SyncSender<Message>, wake: impl Fn()) {
+fn read(socket: impl Read, give: &SyncSender<(Message, Option<Pixels>)>, wake: impl Fn()) {
     let mut lines = BufReader::with_capacity(1 << 16, socket);
     let mut line = Vec::new();
     loop {
@@ -120,9 +132,13 @@ fn read(socket: impl Read, give: &SyncSender<Message>, wake: impl Fn()) {
             Ok(0) | Err(_) => break,
             // What a newer server says besides is not for us.
             Ok(_) => {
-                if let Ok(message) = serde_json::from_slice(&line)
-                    && give.send(message).is_err()
-                {
+                let Ok(message) = serde_json::from_slice(&line) else { continue };
+                // Unpacked here, the window need not wait for it.
+                let pixels = match &message {
+                    Message::Reply { answer: Answer::Picture(Some(picture)), .. } => Pixels::of(picture),
+                    _ => None,
+                };
+                if give.send((message, pixels)).is_err() {
                     break;
                 }
             }

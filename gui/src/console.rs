@@ -21,6 +21,8 @@ pub struct Span {
 /// A line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Line {
+    /// Its number, from 0.
+    pub number: u64,
     /// When its first byte came.
     pub at: Time,
     /// Its pieces.
@@ -50,6 +52,7 @@ pub struct Console {
     /// Whole lines and the open one, oldest first.
     pub lines: VecDeque<Line>,
     open: bool,
+    count: u64,
     colour: Option<u8>,
     escape: Escape,
     /// Bytes of a UTF-8 character that is not complete.
@@ -123,7 +126,8 @@ impl Console {
             if self.lines.len() == KEPT {
                 self.lines.pop_front();
             }
-            self.lines.push_back(Line { at, ..Line::default() });
+            self.lines.push_back(Line { at, number: self.count, ..Line::default() });
+            self.count += 1;
             self.open = true;
         }
         let last = self.lines.len() - 1;

@@ -16,15 +16,17 @@ pub fn first() -> Tree<Panel> {
         let panes = panels.iter().map(|panel| tiles.insert_pane(*panel)).collect();
         tiles.insert_tab_tile(panes)
     };
-    let map = tabs(&mut tiles, &[Panel::FleetMap]);
+    let map = tabs(&mut tiles, &[Panel::FleetMap, Panel::Sensors]);
     let packets = tabs(&mut tiles, &[Panel::Packets, Panel::Log]);
+    let screens = tabs(&mut tiles, &[Panel::Screens]);
     let console = tabs(&mut tiles, &[Panel::Console]);
     let timeline = tabs(&mut tiles, &[Panel::Timeline]);
-    let registers = tabs(&mut tiles, &[Panel::Registers, Panel::Peripherals]);
-    let memory = tabs(&mut tiles, &[Panel::Memory]);
-    let left = column(&mut tiles, map, packets, 0.58);
-    let middle = column(&mut tiles, console, timeline, 0.58);
-    let right = column(&mut tiles, registers, memory, 0.55);
+    let registers = tabs(&mut tiles, &[Panel::Registers, Panel::Peripherals, Panel::Interrupts]);
+    let code = tabs(&mut tiles, &[Panel::Code]);
+    let memory = tabs(&mut tiles, &[Panel::Memory, Panel::Watch]);
+    let left = column(&mut tiles, &[(map, 0.55), (packets, 0.45)]);
+    let middle = column(&mut tiles, &[(screens, 0.34), (console, 0.33), (timeline, 0.33)]);
+    let right = column(&mut tiles, &[(registers, 0.34), (code, 0.36), (memory, 0.3)]);
     let mut row = Linear::new(LinearDir::Horizontal, vec![left, middle, right]);
     for (tile, share) in [(left, 1.0), (middle, 1.0), (right, 1.05)] {
         row.shares.set_share(tile, share);
@@ -33,10 +35,11 @@ pub fn first() -> Tree<Panel> {
     Tree::new(Id::unique("panels"), root, tiles)
 }
 
-fn column(tiles: &mut Tiles<Panel>, top: TileId, bottom: TileId, part: f32) -> TileId {
-    let mut column = Linear::new(LinearDir::Vertical, vec![top, bottom]);
-    column.shares.set_share(top, part);
-    column.shares.set_share(bottom, 1.0 - part);
+fn column(tiles: &mut Tiles<Panel>, parts: &[(TileId, f32)]) -> TileId {
+    let mut column = Linear::new(LinearDir::Vertical, parts.iter().map(|(tile, _)| *tile).collect());
+    for (tile, part) in parts {
+        column.shares.set_share(*tile, *part);
+    }
     tiles.insert_new(Tile::Container(Container::Linear(column)))
 }
 
@@ -48,6 +51,11 @@ pub fn is_whole(tree: &Tree<Panel>) -> bool {
 /// Draws the panels.
 pub fn ui(ui: &mut Ui, tree: &mut Tree<Panel>, model: &mut Model) {
     tree.ui(&mut Panes { model }, ui);
+}
+
+/// Brings a panel to the front.
+pub fn show(tree: &mut Tree<Panel>, panel: Panel) {
+    tree.make_active(|_, tile| matches!(tile, Tile::Pane(known) if *known == panel));
 }
 
 /// The panels that can be seen.

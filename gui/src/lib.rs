@@ -4,11 +4,20 @@
 //! Nothing here knows the emulator.
 
 pub mod app;
+pub mod capture;
 pub mod client;
+pub mod code;
 pub mod console;
 pub mod decode;
+pub mod home;
 pub mod lane;
 pub mod layout;
 pub mod model;
+pub mod palette;
 pub mod panels;
+pub mod parts;
+pub mod picture;
+pub mod settings;
 pub mod theme;
+pub mod watch;
+pub mod wish;

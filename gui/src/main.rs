@@ -5,21 +5,29 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use consort_gui::app::App;
-use consort_gui::client::{Client, split};
-use consort_gui::theme;
+use consort_gui::client::split;
+use consort_gui::home::Starter;
+use consort_gui::wish::Wish;
+use consort_gui::{settings, theme};
 
-const USAGE: &str = "Usage: consort-gui [--own] ADDRESS[#TOKEN]
+const USAGE: &str = "Usage: consort-gui [--starter] [--frames N] [FLEET | ADDRESS#TOKEN]
 
 Shows the run whose `consort run --control` printed ADDRESS#TOKEN.
 The token may also be in the environment variable CONSORT_TOKEN.
 
-  --own    closing the window ends the run";
+  --starter    the program at standard input and output starts runs: `consort gui` is one
+  --frames N   measures so many frames of the window, prints how long they took, and ends";
 
 fn main() -> ExitCode {
-    let (mut owns, mut place) = (false, None);
-    for argument in std::env::args().skip(1) {
+    let (mut starts, mut frames, mut place) = (false, None, None);
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            "--own" => owns = true,
+            "--frames" => match arguments.next().and_then(|number| number.parse().ok()) {
+                Some(number @ 1..=100_000) => frames = Some(number),
+                _ => return usage("--frames needs a number"),
+            },
+            "--starter" => starts = true,
             "--help" | "-h" => {
                 println!("{USAGE}");
                 return ExitCode::SUCCESS;
@@ -34,12 +42,7 @@ fn main() -> ExitCode {
             _ => place = Some(argument),
         }
     }
-    let Some(place) = place else { return usage("an address is missing") };
-    let (address, token) = split(&place);
-    let Some(token) = token.map(str::to_owned).or_else(|| std::env::var("CONSORT_TOKEN").ok()) else {
-        return usage("a token is missing");
-    };
-    match show(address, &token, owns) {
+    match show(starts, frames, place) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("consort-gui: {message}");
@@ -53,23 +56,36 @@ fn usage(wrong: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-fn show(address: &str, token: &str, owns: bool) -> Result<(), String> {
-    let viewport = egui::ViewportBuilder::default().with_title("Consort").with_inner_size([1520.0, 900.0]);
-    let options = eframe::NativeOptions { viewport, ..Default::default() };
-    let (address, token) = (address.to_owned(), token.to_owned());
-    let start = move |context: &eframe::CreationContext<'_>| {
-        theme::set(&context.egui_ctx);
-        let window = context.egui_ctx.clone();
-        let client = Client::connect(&address, &token, move || window.request_repaint())
-            .map_err(|error| format!("cannot reach a run at {address}: {error}"))?;
-        Ok(Box::new(App::new(client, owns, layout_file())) as Box<dyn eframe::App>)
+fn show(starts: bool, frames: Option<usize>, place: Option<String>) -> Result<(), String> {
+    let viewport = egui::ViewportBuilder::default()
+        .with_title("Consort")
+        .with_inner_size([1520.0, 900.0])
+        .with_drag_and_drop(true);
+    let mut options = eframe::NativeOptions { viewport, ..Default::default() };
+    // What is measured does not wait for the screen.
+    options.glow_options.vsync = frames.is_none();
+    let start = move |creation: &eframe::CreationContext<'_>| {
+        let context = &creation.egui_ctx;
+        theme::set(context);
+        let mut app = App::new(context, settings::file());
+        if starts {
+            let window = context.clone();
+            app = app.with_starter(Starter::listen(move || window.request_repaint()));
+        }
+        if let Some(frames) = frames {
+            app.measure(frames);
+        }
+        let token = std::env::var("CONSORT_TOKEN").ok();
+        match place {
+            Some(fleet) if starts => app.model.wish(Wish::Open(PathBuf::from(fleet))),
+            Some(place) => {
+                let (address, own) = split(&place);
+                let token = own.map(str::to_owned).or(token).ok_or("a token is missing")?;
+                app.attach(address, &token, false)?;
+            }
+            None => {}
+        }
+        Ok(Box::new(app) as Box<dyn eframe::App>)
     };
     eframe::run_native("consort", options, Box::new(start)).map_err(|error| error.to_string())
-}
-
-/// Where people's settings are (XDG base directories).
-fn layout_file() -> Option<PathBuf> {
-    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config"));
-    let config = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).or_else(home)?;
-    Some(config.join("consort").join("layout.json"))
 }

@@ -1,83 +1,149 @@
-//! All colours and fonts of the inspector.
+//! All colours and fonts of the inspector, dark and light.
 #![expect(clippy::disallowed_methods, reason = "this is where colours are declared")]
+
+use std::cell::Cell;
 
 use consort_core::device::Activity;
 use consort_core::trace::Level;
-use egui::{Color32, Context, FontDefinitions, FontFamily, Stroke, Visuals};
+use egui::{Color32, Context, FontDefinitions, FontFamily, Stroke, Theme, Visuals};
+
+/// The colours of one theme.
+struct Palette {
+    accent: Color32,
+    bad: Color32,
+    changed: Color32,
+    good: Color32,
+    quiet: Color32,
+    text: Color32,
+    line: Color32,
+    ground: Color32,
+    raised: Color32,
+    violet: Color32,
+    teal: Color32,
+    rose: Color32,
+}
+
+const fn rgb(hex: u32) -> Color32 {
+    Color32::from_rgb((hex >> 16) as u8, (hex >> 8) as u8, hex as u8)
+}
+
+const DARK: Palette = Palette {
+    accent: rgb(0x5bb8f0),
+    bad: rgb(0xf07178),
+    changed: rgb(0xffb454),
+    good: rgb(0x7fd98a),
+    quiet: rgb(0x848b98),
+    text: rgb(0xd6dae0),
+    line: rgb(0x3a404b),
+    ground: rgb(0x14161a),
+    raised: rgb(0x1d2026),
+    violet: rgb(0xd29bff),
+    teal: rgb(0x6ee0cf),
+    rose: rgb(0xf08fb5),
+};
+
+const LIGHT: Palette = Palette {
+    accent: rgb(0x0b69a8),
+    bad: rgb(0xb82c3a),
+    changed: rgb(0x9a5b00),
+    good: rgb(0x1d7a36),
+    quiet: rgb(0x626975),
+    text: rgb(0x1c2026),
+    line: rgb(0xc4c9d2),
+    ground: rgb(0xfafbfc),
+    raised: rgb(0xeceef2),
+    violet: rgb(0x7d3cc8),
+    teal: rgb(0x007a6c),
+    rose: rgb(0xb03a72),
+};
+
+thread_local! {
+    /// The window is drawn by one thread; tests draw theirs by others.
+    static IS_LIGHT: Cell<bool> = const { Cell::new(false) };
+}
+
+fn palette() -> &'static Palette {
+    if IS_LIGHT.get() { &LIGHT } else { &DARK }
+}
 
 /// The one colour that draws attention: selection, the present, running things.
-pub const ACCENT: Color32 = Color32::from_rgb(0x5b, 0xb8, 0xf0);
+pub fn accent() -> Color32 {
+    palette().accent
+}
 /// Something went wrong or was lost.
-pub const BAD: Color32 = Color32::from_rgb(0xf0, 0x71, 0x78);
+pub fn bad() -> Color32 {
+    palette().bad
+}
 /// Something changed.
-pub const CHANGED: Color32 = Color32::from_rgb(0xff, 0xb4, 0x54);
+pub fn changed() -> Color32 {
+    palette().changed
+}
 /// Something is well.
-pub const GOOD: Color32 = Color32::from_rgb(0x7f, 0xd9, 0x8a);
+pub fn good() -> Color32 {
+    palette().good
+}
 /// Less important text.
-pub const QUIET: Color32 = Color32::from_rgb(0x84, 0x8b, 0x98);
+pub fn quiet() -> Color32 {
+    palette().quiet
+}
 /// Text.
-pub const TEXT: Color32 = Color32::from_rgb(0xd6, 0xda, 0xe0);
+pub fn text() -> Color32 {
+    palette().text
+}
 /// Lines between things.
-pub const LINE: Color32 = Color32::from_rgb(0x3a, 0x40, 0x4b);
+pub fn line() -> Color32 {
+    palette().line
+}
 /// Panels' ground.
-pub const GROUND: Color32 = Color32::from_rgb(0x14, 0x16, 0x1a);
+pub fn ground() -> Color32 {
+    palette().ground
+}
 /// The ground of bars and inputs.
-pub const RAISED: Color32 = Color32::from_rgb(0x1d, 0x20, 0x26);
-
-/// Colours that tell devices apart.
-const DEVICES: [Color32; 6] = [
-    ACCENT,
-    Color32::from_rgb(0x7f, 0xd9, 0x8a),
-    Color32::from_rgb(0xff, 0xb4, 0x54),
-    Color32::from_rgb(0xd2, 0x9b, 0xff),
-    Color32::from_rgb(0x6e, 0xe0, 0xcf),
-    Color32::from_rgb(0xf0, 0x8f, 0xb5),
-];
-
-/// The eight colours of a terminal.
-const ANSI: [Color32; 8] = [
-    QUIET,
-    BAD,
-    GOOD,
-    CHANGED,
-    ACCENT,
-    Color32::from_rgb(0xd2, 0x9b, 0xff),
-    Color32::from_rgb(0x6e, 0xe0, 0xcf),
-    TEXT,
-];
+pub fn raised() -> Color32 {
+    palette().raised
+}
 
 /// The colour of the `index`th device.
 pub fn device(index: usize) -> Color32 {
-    DEVICES[index % DEVICES.len()]
+    let own = palette();
+    let all = [own.accent, own.good, own.changed, own.violet, own.teal, own.rose];
+    all[index % all.len()]
 }
 
 /// A terminal's colour 0 to 7.
 pub fn ansi(index: usize) -> Color32 {
-    ANSI[index % ANSI.len()]
+    let own = palette();
+    let all = [own.quiet, own.bad, own.good, own.changed, own.accent, own.violet, own.teal, own.text];
+    all[index % all.len()]
 }
 
 /// The colour of what a device does.
 pub fn activity(activity: Activity) -> Color32 {
     match activity {
-        Activity::Running => GOOD,
-        Activity::Asleep => QUIET,
-        Activity::LockedUp => BAD,
-        Activity::Exited => ACCENT,
-        Activity::Off => LINE,
+        Activity::Running => good(),
+        Activity::Asleep => quiet(),
+        Activity::LockedUp => bad(),
+        Activity::Exited => accent(),
+        Activity::Off => line(),
     }
 }
 
 /// The colour of a log line.
 pub fn level(level: Level) -> Color32 {
     match level {
-        Level::Debug => QUIET,
-        Level::Info => TEXT,
-        Level::GuestError => BAD,
-        Level::Unimplemented => CHANGED,
+        Level::Debug => quiet(),
+        Level::Info => text(),
+        Level::GuestError => bad(),
+        Level::Unimplemented => changed(),
     }
 }
 
-/// Makes a context look as the inspector does.
+/// The colour of a screen's pixel or a lamp, as the guest made it.
+pub fn pixel([red, green, blue]: [u8; 3]) -> Color32 {
+    Color32::from_rgb(red, green, blue)
+}
+
+/// Makes a context look as the inspector does, dark.
 pub fn set(context: &Context) {
     let mut fonts = FontDefinitions::default();
     // The monospace font has the arrows and shapes that the proportional one lacks.
@@ -87,15 +153,23 @@ pub fn set(context: &Context) {
         family.push("Hack".to_owned());
     }
     context.set_fonts(fonts);
-    let mut visuals = Visuals::dark();
-    visuals.panel_fill = GROUND;
-    visuals.window_fill = RAISED;
-    visuals.extreme_bg_color = RAISED;
-    visuals.faint_bg_color = RAISED;
-    visuals.override_text_color = Some(TEXT);
-    visuals.selection.bg_fill = ACCENT.gamma_multiply(0.35);
-    visuals.selection.stroke = Stroke::new(1.0, ACCENT);
-    visuals.hyperlink_color = ACCENT;
-    context.set_theme(egui::Theme::Dark);
-    context.set_visuals(visuals);
+    choose(context, false);
+}
+
+/// Chooses between light and dark.
+pub fn choose(context: &Context, light: bool) {
+    IS_LIGHT.set(light);
+    let mut visuals = if light { Visuals::light() } else { Visuals::dark() };
+    visuals.panel_fill = ground();
+    visuals.window_fill = raised();
+    visuals.extreme_bg_color = raised();
+    visuals.faint_bg_color = raised();
+    visuals.override_text_color = Some(text());
+    visuals.selection.bg_fill = accent().gamma_multiply(0.35);
+    visuals.selection.stroke = Stroke::new(1.0, accent());
+    visuals.hyperlink_color = accent();
+    // Whatever the system prefers, ours is chosen here.
+    context.set_visuals_of(Theme::Light, visuals.clone());
+    context.set_visuals_of(Theme::Dark, visuals);
+    context.set_theme(if light { Theme::Light } else { Theme::Dark });
 }

@@ -1,7 +1,7 @@
 //! `consort run`: a fleet, its UARTs as lines, and a summary.
 
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -61,8 +61,9 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let mut watcher = Watcher::new(args, fleet, &loaded.consoles)?;
     let watch = Watch::start();
     watcher.watch = Some((Watch::start(), begin));
-    let mut debuggers = Debuggers::open(&args.debug, fleet, &programs(&args.fleet)?)?;
-    let mut control = open_control(args, fleet, loaded.seed, &loaded.consoles)?;
+    let programs = programs(&args.fleet)?;
+    let mut debuggers = Debuggers::open(&args.debug, fleet, &programs)?;
+    let mut control = open_control(args, fleet, loaded.seed, &loaded.consoles, programs)?;
     let mut go = |fleet: &mut Fleet, until, watcher: &mut Watcher<'_>| match &mut control {
         Some(control) => control.run_until(fleet, until, watcher, &mut debuggers),
         None => debuggers.run_until(fleet, until, watcher),
@@ -108,10 +109,12 @@ fn open_control(
     fleet: &mut Fleet,
     seed: u64,
     consoles: &[Option<u16>],
+    programs: Vec<Option<PathBuf>>,
 ) -> Result<Option<Control>, Failure> {
     let Some(address) = &args.control else { return Ok(None) };
     let info = control::describe(fleet, &args.fleet, seed, consoles);
-    let control = Control::open(address, info, args.paused, args.realtime)?.keep_events(args.trace.is_some());
+    let control = Control::open(address, info, programs, args.paused, args.realtime)?;
+    let control = control.keep_events(args.trace.is_some());
     let (address, token) = control.address();
     if args.json {
         console::line(&json!({ "control": { "address": address, "token": token } }).to_string());

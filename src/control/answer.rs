@@ -5,9 +5,9 @@ use std::path::Path;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use consort_core::Addr;
 use consort_core::control::{
-    ChannelInfo, DeviceInfo, DeviceState, DeviceStatus, FleetInfo, LinkEnd, LinkInfo, MOST_MEMORY,
-    MemoryRange, MemoryState, PartInfo, PeripheralRegister, PeripheralState, PictureInfo, RegisterField,
-    RegisterState,
+    ChannelInfo, CodeState, DeviceInfo, DeviceState, DeviceStatus, FleetInfo, LinkEnd, LinkInfo, MOST_MEMORY,
+    MOST_SYMBOLS, MemoryRange, MemoryState, PartInfo, PeripheralRegister, PeripheralState, PictureInfo,
+    RegisterField, RegisterState, Symbol,
 };
 use consort_core::device::{Debug, Device, Halt, PeripheralView};
 use consort_core::fleet::Fleet;
@@ -114,6 +114,44 @@ pub fn memory(name: &str, debug: &dyn Debug, addr: Addr, len: u32) -> Result<Mem
         (0..len).map(one).collect()
     };
     Ok(MemoryState { device: name.to_owned(), addr, data })
+}
+
+/// How much of memory is compared at a time.
+const CHUNK: usize = 1 << 16;
+
+/// Where bytes are next in memory; what does not answer is passed over.
+pub fn find(debug: &dyn Debug, addr: Addr, len: u64, wanted: &[u8]) -> Option<Addr> {
+    let (first, end) = (*wanted.first()?, addr.saturating_add(len));
+    let mut ranges = debug.memory_map();
+    ranges.sort_unstable();
+    for (base, size, _) in ranges {
+        let (mut at, stop) = (base.max(addr), base.saturating_add(size).min(end));
+        while at < stop {
+            // Pieces overlap, so that no place lies between two.
+            let take = stop.saturating_sub(at).min((CHUNK + wanted.len()) as u64) as usize;
+            let mut bytes = vec![0; take];
+            if debug.read(at, &mut bytes).is_ok() {
+                let mut places = bytes.windows(wanted.len());
+                if let Some(index) = places.position(|place| place[0] == first && place == wanted) {
+                    return Some(at + index as u64);
+                }
+            }
+            at += CHUNK as u64;
+        }
+    }
+    None
+}
+
+/// A piece of a program, without its source lines.
+pub fn code(name: &str, debug: &dyn Debug, addr: Addr, len: u32) -> Result<CodeState, String> {
+    let MemoryState { device, addr, data } = memory(name, debug, addr, len)?;
+    Ok(CodeState { device, addr, data, lines: Vec::new() })
+}
+
+/// Symbols by a part of their names.
+pub fn symbols(debug: &dyn Debug, text: &str) -> Vec<Symbol> {
+    let found = debug.find_symbols(text, MOST_SYMBOLS).into_iter();
+    found.map(|(name, addr, size)| Symbol { name: name.to_owned(), addr, size }).collect()
 }
 
 /// All on-chip blocks.

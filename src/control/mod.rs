@@ -6,21 +6,29 @@
 mod answer;
 mod outbox;
 mod server;
+mod source;
 mod tap;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use consort_core::Time;
-use consort_core::control::{Answer, Command, FleetInfo, Message, Status, Topic, VERSION, Welcome};
-use consort_core::fleet::{Fleet, FleetError, Observer, Stimulus, StimulusKind, Stop};
+use consort_core::control::{
+    Answer, Command, FleetInfo, LinkStatus, Message, Next, Status, Topic, VERSION, Welcome,
+};
+use consort_core::device::Halt;
+use consort_core::fleet::{Fleet, FleetError, Observer, Points, Stimulus, StimulusKind, Stop};
+use consort_core::link::Rule;
+use consort_core::radio::Position;
 
 use crate::debug::Debuggers;
 use crate::failure::Failure;
 use crate::wall::Watch;
 use server::{Asked, Client, Server};
-use tap::{Tap, bit};
+use source::Sources;
+use tap::{Seek, Tap, bit};
 
 pub use answer::describe;
 
@@ -30,12 +38,20 @@ const LONGEST_WAIT: f64 = 0.05;
 const DEBUGGERS_WAIT: f64 = 0.002;
 /// A run that is later than this gives up catching up.
 const LATEST: f64 = 0.2;
+/// Owners of breakpoints: debuggers count from 0, clients from here, and the last one is the search for an
+/// interrupt.
+const FIRST_OWNER: u64 = 1 << 32;
+const SEEKER: u64 = u64::MAX;
+/// Nobody needs more, and each costs.
+const MOST_POINTS: usize = 10_000;
 
 /// A run under control.
 pub struct Control {
     server: Server,
     info: FleetInfo,
     clients: Vec<Arc<Client>>,
+    sources: Sources,
+    seek: Option<Seek>,
     running: bool,
     until: Option<Time>,
     speed: Option<f64>,
@@ -51,12 +67,21 @@ pub struct Control {
 
 impl Control {
     /// Opens the door at `address` for the fleet that `info` describes.
-    pub fn open(address: &str, info: FleetInfo, paused: bool, realtime: bool) -> Result<Self, Failure> {
+    /// `programs` are the devices' files with symbols, as far as they have any.
+    pub fn open(
+        address: &str,
+        info: FleetInfo,
+        programs: Vec<Option<PathBuf>>,
+        paused: bool,
+        realtime: bool,
+    ) -> Result<Self, Failure> {
         let speed = realtime.then_some(1.0);
         Ok(Self {
             server: Server::open(address)?,
             info,
             clients: Vec::new(),
+            sources: Sources::new(programs),
+            seek: None,
             running: !paused,
             until: None,
             speed,
@@ -111,21 +136,20 @@ impl Control {
                 continue;
             }
             let target = end.min(self.until.unwrap_or(Time::MAX)).min(fleet.now() + self.slice());
-            let (stop, ended) = self.go(fleet, target, observer, debuggers, false);
+            let (stop, ended, found) = self.go(fleet, target, observer, debuggers, false);
             match stop {
                 Stop::Halted(halts) => {
                     if self.clients.is_empty() {
                         return Stop::Halted(halts);
                     }
-                    let words = halts.iter().map(|(index, halt)| answer::halt(&fleet.names()[*index], halt));
-                    self.halted = Some(words.collect::<Vec<_>>().join("; "));
-                    self.pause();
+                    self.halt(fleet, &halts);
+                    self.pause(fleet);
                 }
                 Stop::Ended if ended => return Stop::Ended,
                 Stop::Ended | Stop::Reached => {}
             }
-            if self.until.is_some_and(|until| fleet.now() >= until) {
-                self.pause();
+            if found || self.until.is_some_and(|until| fleet.now() >= until) {
+                self.pause(fleet);
             }
         }
     }
@@ -139,8 +163,53 @@ impl Control {
         self.server.drain();
     }
 
-    fn pause(&mut self) {
+    fn pause(&mut self, fleet: &mut Fleet) {
         (self.running, self.until, self.anchor) = (false, None, None);
+        match self.seek.take() {
+            Some(Seek::Handler(index)) => fleet.set_points(index, SEEKER, Points::default()),
+            Some(Seek::Entry(..)) => self.choose_events(fleet),
+            Some(Seek::Packet) | None => {}
+        }
+    }
+
+    /// Remembers why devices halted, in words.
+    fn halt(&mut self, fleet: &mut Fleet, halts: &[(usize, Halt)]) {
+        let words = halts.iter().map(|(index, halt)| {
+            let name = fleet.names()[*index].clone();
+            let entered = fleet.device(*index, |device| {
+                let debug = device.debug().filter(|_| self.seek == Some(Seek::Handler(*index)))?;
+                let pc = debug.pc();
+                let entered = debug.interrupts().into_iter().find(|known| known.handler == Some(pc))?;
+                Some(format!("{name}: at the handler of {}", entered.name))
+            });
+            entered.flatten().unwrap_or_else(|| answer::halt(&name, halt))
+        });
+        self.halted = Some(words.collect::<Vec<_>>().join("; "));
+    }
+
+    /// Lets the fleet go until a packet or an interrupt comes.
+    fn seek(&mut self, fleet: &mut Fleet, next: &Next) -> Result<(), String> {
+        let seek = match next {
+            Next::Packet => Seek::Packet,
+            Next::Interrupt { device } => {
+                let index = fleet.find(device).map_err(|error| error.to_string())?;
+                let handlers = look(fleet, device, |debug| {
+                    debug.interrupts().into_iter().filter_map(|known| known.handler).collect::<Vec<_>>()
+                })?;
+                if handlers.is_empty() {
+                    // The window in which it takes an exception is the next best.
+                    fleet.want_events(true);
+                    let now = fleet.device(index, |device| device.now()).unwrap_or_default();
+                    Seek::Entry(index, now.max(fleet.now()))
+                } else {
+                    let points = Points { breakpoints: handlers, watchpoints: Vec::new() };
+                    fleet.set_points(index, SEEKER, points);
+                    Seek::Handler(index)
+                }
+            }
+        };
+        (self.running, self.halted, self.seek) = (true, None, Some(seek));
+        Ok(())
     }
 
     /// How much virtual time passes between two looks at the host's clock.
@@ -164,7 +233,7 @@ impl Control {
         ahead
     }
 
-    /// Runs, and tells clients; whether the observer ended it.
+    /// Runs, and tells clients; whether the observer ended it, and whether what is sought has come.
     fn go(
         &self,
         fleet: &mut Fleet,
@@ -172,29 +241,36 @@ impl Control {
         observer: &mut dyn Observer,
         debuggers: &mut Debuggers,
         one: bool,
-    ) -> (Stop, bool) {
+    ) -> (Stop, bool, bool) {
         let mut tap = Tap {
             inner: observer,
             fleet: &self.info,
             clients: &self.clients,
             waiting: &self.server.waiting,
             one,
+            seek: self.seek.as_ref(),
+            found: false,
             ended: false,
         };
         let stop = debuggers.run_until(fleet, end, &mut tap);
-        (stop, tap.ended)
+        (stop, tap.ended, tap.found)
     }
 
     /// A run that clients paused goes on when the last of them has left.
     fn forget_the_gone(&mut self, fleet: &mut Fleet) {
-        let before = self.clients.len();
-        self.clients.retain(|client| !client.outbox.is_closed());
-        if self.clients.len() == before {
+        let (gone, clients): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.clients).into_iter().partition(|client| client.outbox.is_closed());
+        self.clients = clients;
+        if gone.is_empty() {
             return;
+        }
+        for client in gone {
+            (0..self.info.devices.len())
+                .for_each(|device| fleet.set_points(device, FIRST_OWNER + client.number, Points::default()));
         }
         self.choose_events(fleet);
         if self.clients.is_empty() {
-            self.pause();
+            self.pause(fleet);
             (self.running, self.speed) = (true, self.own_speed);
         }
     }
@@ -252,16 +328,27 @@ impl Control {
                 if until.is_some_and(|until| until <= fleet.now()) {
                     return Err(format!("the fleet is at {} s already", fleet.now()));
                 }
-                self.pause();
+                self.pause(fleet);
                 (self.running, self.until, self.halted) = (true, until, None);
             }
-            Command::Pause => self.pause(),
+            Command::RunTo { next } => {
+                self.pause(fleet);
+                self.seek(fleet, &next)?;
+            }
+            Command::Pause => self.pause(fleet),
+            Command::Points { device, breakpoints, watchpoints } => {
+                if breakpoints.len() + watchpoints.len() > MOST_POINTS {
+                    return Err(format!("at most {MOST_POINTS} breakpoints and watchpoints"));
+                }
+                let index = fleet.find(&device).map_err(|error| error.to_string())?;
+                fleet.set_points(index, FIRST_OWNER + client.number, Points { breakpoints, watchpoints });
+            }
             Command::StepInstruction { device } => {
                 let index = fleet.find(&device).map_err(|error| error.to_string())?;
                 self.step(fleet, index, end, observer, debuggers)?;
             }
             Command::StepWindow => {
-                self.pause();
+                self.pause(fleet);
                 check_awake(fleet, end)?;
                 self.run_window(fleet, end, observer, debuggers);
             }
@@ -281,6 +368,22 @@ impl Control {
                 return look(fleet, &name, |debug| answer::memory(&name, debug, addr, len))?
                     .map(Answer::Memory);
             }
+            Command::Find { device, addr, len, data } => {
+                return look(fleet, &device, |debug| answer::find(debug, addr, len, &data))
+                    .map(Answer::Found);
+            }
+            Command::Code { device: name, addr, len } => {
+                let index = fleet.find(&name).map_err(|error| error.to_string())?;
+                let mut state = look(fleet, &name, |debug| answer::code(&name, debug, addr, len))??;
+                state.lines = self.sources.lines(index, addr, len);
+                return Ok(Answer::Code(state));
+            }
+            Command::Symbols { device, text } => {
+                return look(fleet, &device, |debug| answer::symbols(debug, &text)).map(Answer::Symbols);
+            }
+            Command::Interrupts { device } => {
+                return look(fleet, &device, |debug| debug.interrupts()).map(Answer::Interrupts);
+            }
             Command::Peripherals { device } => {
                 return look(fleet, &device, |debug| answer::peripherals(debug)).map(Answer::Peripherals);
             }
@@ -294,7 +397,9 @@ impl Control {
                 let picture = fleet.device(index, |device| answer::picture(device, &part, after));
                 return Ok(Answer::Picture(picture.unwrap_or(Ok(None))?));
             }
-            Command::Stimulus { at, what } => inject(fleet, at, what).map_err(|error| error.to_string())?,
+            Command::Stimulus { at, after, what } => {
+                inject(fleet, at, after, what).map_err(|error| error.to_string())?
+            }
             Command::Digest => {
                 let digest = fleet.digest().map_err(|error| error.to_string())?;
                 return Ok(Answer::Digest(digest.to_string()));
@@ -315,6 +420,10 @@ impl Control {
             windows: totals.windows,
             frames: totals.frames,
             devices: answer::devices(fleet),
+            links: fleet
+                .link_states()
+                .map(|(rules, places)| link_status(fleet.now(), rules, places))
+                .collect(),
         }
     }
 
@@ -325,11 +434,10 @@ impl Control {
         observer: &mut dyn Observer,
         debuggers: &mut Debuggers,
     ) {
-        let (stop, ended) = self.go(fleet, end, observer, debuggers, true);
+        let (stop, ended, _) = self.go(fleet, end, observer, debuggers, true);
         self.ending |= ended;
         if let Stop::Halted(halts) = stop {
-            let words = halts.iter().map(|(index, halt)| answer::halt(&fleet.names()[*index], halt));
-            self.halted = Some(words.collect::<Vec<_>>().join("; "));
+            self.halt(fleet, &halts);
         } else {
             self.halted = None;
         }
@@ -344,7 +452,7 @@ impl Control {
         observer: &mut dyn Observer,
         debuggers: &mut Debuggers,
     ) -> Result<(), String> {
-        self.pause();
+        self.pause(fleet);
         self.halted = None;
         loop {
             if let Some(ran) = fleet.step_before(index, end) {
@@ -384,11 +492,19 @@ fn look<R>(
     result.flatten().ok_or_else(|| format!("device `{name}` has no processor"))
 }
 
+/// How a link is: what is over is not told.
+fn link_status(now: Time, rules: &[Rule], places: Vec<Position>) -> LinkStatus {
+    let faults = rules.iter().enumerate().filter(|(_, rule)| rule.before > now);
+    LinkStatus { faults: faults.map(|(index, rule)| (index, rule.clone())).collect(), places }
+}
+
 /// Gives a stimulus at its time, or as soon as one can take effect.
-fn inject(fleet: &mut Fleet, at: Option<Time>, what: StimulusKind) -> Result<(), FleetError> {
-    let stimulus = Stimulus { at: at.unwrap_or(fleet.now()), what };
+fn inject(fleet: &mut Fleet, at: Option<Time>, after: Time, what: StimulusKind) -> Result<(), FleetError> {
+    let stimulus = Stimulus { at: at.unwrap_or(fleet.now()) + after, what };
     match fleet.inject(stimulus.clone()) {
-        Err(FleetError::Past { now, .. }) if at.is_none() => fleet.inject(Stimulus { at: now, ..stimulus }),
+        Err(FleetError::Past { now, .. }) if at.is_none() => {
+            fleet.inject(Stimulus { at: now + after, ..stimulus })
+        }
         result => result,
     }
 }

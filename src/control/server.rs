@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -31,6 +31,8 @@ pub struct Asked {
 /// A connection that has said hello with the token.
 pub struct Client {
     pub outbox: Outbox,
+    /// Its number, for what is its own.
+    pub number: u64,
     /// Bits of the topics it subscribed to; only the fleet's thread looks at them.
     pub topics: AtomicUsize,
     socket: Mutex<Option<Socket>>,
@@ -128,7 +130,13 @@ impl Server {
         };
         let (give, asked) = sync_channel(WAITING);
         let (waiting, writers) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        let door = Door { token: token.clone(), give, waiting: waiting.clone(), writers: writers.clone() };
+        let door = Door {
+            token: token.clone(),
+            give,
+            waiting: waiting.clone(),
+            writers: writers.clone(),
+            next: AtomicU64::new(0),
+        };
         thread::spawn(move || accept(&listener, &Arc::new(door)));
         Ok(Self { address, token, asked, waiting, path, writers })
     }
@@ -181,6 +189,7 @@ struct Door {
     give: SyncSender<Asked>,
     waiting: Arc<AtomicUsize>,
     writers: Arc<AtomicUsize>,
+    next: AtomicU64,
 }
 
 fn accept(listener: &Listener, door: &Arc<Door>) {
@@ -210,6 +219,7 @@ fn serve(socket: Socket, door: &Arc<Door>) {
     let (Ok(writer), Ok(closer)) = (socket.again(), socket.again()) else { return };
     let client = Arc::new(Client {
         outbox: Outbox::default(),
+        number: door.next.fetch_add(1, Ordering::Relaxed),
         topics: AtomicUsize::new(0),
         socket: Mutex::new(Some(closer)),
     });

@@ -9,7 +9,7 @@ use consort_core::component::PortKind;
 use consort_core::control::{Arrival, FleetInfo, Frame, Message, Topic};
 use consort_core::device::{Port, Sent};
 use consort_core::fleet::{Carried, Observer};
-use consort_core::trace::{Event, Kind};
+use consort_core::trace::{CoreEvent, Event, Kind};
 
 use super::outbox::line_of;
 use super::server::Client;
@@ -28,8 +28,21 @@ pub struct Tap<'a> {
     pub waiting: &'a AtomicUsize,
     /// Ends the run after one window.
     pub one: bool,
+    /// What the run goes on to, and whether it has come.
+    pub seek: Option<&'a Seek>,
+    pub found: bool,
     /// The inner observer ended the run.
     pub ended: bool,
+}
+
+/// What a run goes on to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seek {
+    Packet,
+    /// The handler of any interrupt of a device: it has breakpoints.
+    Handler(usize),
+    /// An exception's entry of a device from a time on, where the handlers are not known.
+    Entry(usize, Time),
 }
 
 impl Tap<'_> {
@@ -63,6 +76,11 @@ impl Observer for Tap<'_> {
 
     fn event(&mut self, device: usize, event: &Event) {
         self.inner.event(device, event);
+        if let (Some(Seek::Entry(wanted, since)), Kind::Core(CoreEvent::Entry { .. })) =
+            (self.seek, &event.kind)
+        {
+            self.found |= *wanted == device && event.at >= *since;
+        }
         let topic = match event.kind {
             Kind::Log { .. } | Kind::Report(_) | Kind::Exit { .. } => Topic::Logs,
             Kind::Core(_) | Kind::Stimulus { .. } => Topic::Events,
@@ -78,6 +96,7 @@ impl Observer for Tap<'_> {
 
     fn carried(&mut self, link: usize, frame: &Carried<'_>) {
         self.inner.carried(link, frame);
+        self.found |= self.seek == Some(&Seek::Packet);
         self.tell(Topic::Frames, || {
             let link = &self.fleet.links[link];
             let end = |index: usize| link.joins.get(index).map(|end| end.device.clone());
@@ -104,7 +123,7 @@ impl Observer for Tap<'_> {
             self.ended = true;
             return ControlFlow::Break(());
         }
-        if self.one || self.waiting.load(Ordering::Acquire) > 0 {
+        if self.one || self.found || self.waiting.load(Ordering::Acquire) > 0 {
             return ControlFlow::Break(());
         }
         ControlFlow::Continue(())

@@ -5,6 +5,7 @@
 //! latency (the *lookahead*). Frames are handed to links in the order of (time, device, sequence), so how
 //! windows are cut, how many threads run them and who watches cannot change the result.
 
+mod points;
 mod pool;
 
 use std::ops::ControlFlow;
@@ -15,10 +16,12 @@ use serde::{Deserialize, Serialize};
 use crate::component::SetError;
 use crate::device::{Action, Device, Halt, Input, Port, Ran, Sent, Stats, What};
 use crate::link::{Delivery, Fate, Link, Released, Rule};
+use crate::radio::Position;
 use crate::state::{self, StateError};
 use crate::time::Time;
 use crate::trace::{Digest, Event};
 
+pub use points::Points;
 use pool::Pool;
 
 /// Where a link ends: a port of a device.
@@ -48,6 +51,10 @@ pub enum StimulusKind {
     Device(String, Action),
     /// A link, by name.
     Link(String, Rule),
+    /// Faults of a link end: the one of this number, or all.
+    Mend(String, Option<usize>),
+    /// A device is moved: its radios are heard from there.
+    Move(String, Position),
 }
 
 /// A wrong way to build or steer a fleet.
@@ -216,6 +223,7 @@ pub struct Fleet {
     events: Vec<(usize, Event)>,
     journal: Vec<Stimulus>,
     windows: u64,
+    points: points::Owners,
 }
 
 fn lock(slot: &Mutex<Box<dyn Device>>) -> MutexGuard<'_, Box<dyn Device>> {
@@ -292,6 +300,11 @@ impl Fleet {
         self.links.iter().map(|slot| (slot.name.as_str(), slot.endpoints.as_slice()))
     }
 
+    /// Per link, its fault rules and where the antennas at its ends are now.
+    pub fn link_states(&self) -> impl Iterator<Item = (&[Rule], Vec<Position>)> {
+        self.links.iter().map(|slot| (slot.link.rules(), slot.link.places(self.now)))
+    }
+
     /// The index of a device.
     pub fn find(&self, name: &str) -> Result<usize, FleetError> {
         self.names.iter().position(|known| known == name).ok_or_else(|| FleetError::NoDevice(name.to_owned()))
@@ -358,6 +371,21 @@ impl Fleet {
                 let slot = self.links.iter_mut().find(|slot| slot.name == *name);
                 let slot = slot.ok_or_else(|| FleetError::NoLink(name.clone()))?;
                 slot.link.add_rule(Rule { after: rule.after.max(stimulus.at), ..rule.clone() });
+            }
+            StimulusKind::Mend(name, which) => {
+                let slot = self.links.iter_mut().find(|slot| slot.name == *name);
+                let slot = slot.ok_or_else(|| FleetError::NoLink(name.clone()))?;
+                slot.link.end_rules(*which, stimulus.at);
+            }
+            StimulusKind::Move(name, position) => {
+                let device = self.find(name)?;
+                for slot in &mut self.links {
+                    for (index, endpoint) in slot.endpoints.iter().enumerate() {
+                        if endpoint.device == device {
+                            slot.link.place(index, *position, stimulus.at);
+                        }
+                    }
+                }
             }
         }
         self.journal.push(stimulus);

@@ -293,6 +293,10 @@ impl Link for Lan {
         self.rules.list()
     }
 
+    fn end_rules(&mut self, which: Option<usize>, at: Time) {
+        self.rules.end(which, at);
+    }
+
     fn due(&self) -> Time {
         self.held.iter().map(|held| held.due).min().unwrap_or(Time::MAX)
     }
@@ -365,6 +369,22 @@ mod tests {
         let fates = |lan: &mut Lan, us| send(lan, 0, Time::from_us(us), &frame(9, 1, 60)).1;
         assert_eq!(fates(&mut lan, 999), [Fate::Delivered, Fate::Delivered]);
         assert_eq!(fates(&mut lan, 1_000), [Fate::Dropped { rule: 0 }, Fate::Delivered]);
+        assert_eq!(fates(&mut lan, 2_000), [Fate::Delivered, Fate::Delivered]);
+    }
+
+    #[test]
+    fn an_ended_rule_keeps_its_number() {
+        let mut lan = Lan::new(LanConfig::default(), 3, Rng::new(0, "lan"));
+        for to in [1, 2] {
+            let rule =
+                Rule { after: Time::ZERO, before: Time::MAX, from: None, to: Some(to), fault: Fault::Cut };
+            lan.add_rule(rule);
+        }
+        lan.end_rules(Some(0), Time::from_ms(1));
+        let fates = |lan: &mut Lan, us| send(lan, 0, Time::from_us(us), &frame(9, 1, 60)).1;
+        assert_eq!(fates(&mut lan, 999), [Fate::Dropped { rule: 0 }, Fate::Dropped { rule: 1 }]);
+        assert_eq!(fates(&mut lan, 1_000), [Fate::Delivered, Fate::Dropped { rule: 1 }]);
+        lan.end_rules(None, Time::from_ms(2));
         assert_eq!(fates(&mut lan, 2_000), [Fate::Delivered, Fate::Delivered]);
     }
 

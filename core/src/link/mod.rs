@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::component::PortKind;
+use crate::radio::Position;
 use crate::state::State;
 use crate::time::Time;
 
@@ -113,6 +114,17 @@ pub trait Link: State + Send {
     fn add_rule(&mut self, rule: Rule);
     /// Its rules, in the order they were added.
     fn rules(&self) -> &[Rule];
+    /// Ends a rule at `at`, or all of them; they keep their numbers.
+    fn end_rules(&mut self, which: Option<usize>, at: Time);
+    /// Where each endpoint's antenna is at `at`; empty for media without places.
+    fn places(&self, at: Time) -> Vec<Position> {
+        let _ = at;
+        Vec::new()
+    }
+    /// Moves an endpoint's antenna at `at`; means nothing to media without places.
+    fn place(&mut self, endpoint: usize, position: Position, at: Time) {
+        let _ = (endpoint, position, at);
+    }
     /// When it next lets go what it holds back; [`Time::MAX`] for never.
     fn due(&self) -> Time {
         Time::MAX

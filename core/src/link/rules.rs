@@ -150,6 +150,15 @@ impl Rules {
         self.list.push(rule);
     }
 
+    /// Ends one at `at`, or all; they keep their numbers.
+    pub fn end(&mut self, which: Option<usize>, at: Time) {
+        for (index, rule) in self.list.iter_mut().enumerate() {
+            if which.is_none_or(|which| which == index) {
+                rule.before = rule.before.min(at);
+            }
+        }
+    }
+
     /// All of them.
     pub fn list(&self) -> &[Rule] {
         &self.list

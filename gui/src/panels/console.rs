@@ -29,7 +29,7 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
         let choice = ComboBox::from_id_salt("console").selected_text(&text).show_ui(ui, |ui| {
             for port in &ports {
                 // Those that said something first catch the eye.
-                let colour = if model.consoles.contains_key(port) { theme::TEXT } else { theme::QUIET };
+                let colour = if model.consoles.contains_key(port) { theme::text() } else { theme::quiet() };
                 let text = mono(format!("{}.{}", port.0, port.1), colour);
                 if ui.selectable_label(*port == shown, text).clicked() {
                     model.inputs.console = Some(port.clone());
@@ -37,30 +37,40 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
             }
         });
         name_choice(&choice.response, "UART", &text);
-        input(ui, &mut model.inputs.console_filter, "Filter console", 140.0);
+        input(ui, &mut model.inputs.console_filter, "Filter console", 110.0);
+        let typed = input(ui, &mut model.inputs.console_search, "Search console", 110.0);
+        let entered = typed.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
+        if ui.button("Up").on_hover_text("to the next older line").clicked() || entered {
+            search(model, &shown);
+        }
     });
     let height = (ui.available_height() - 30.0).max(40.0);
     let (filter, empty) = (model.inputs.console_filter.clone(), crate::console::Console::default());
     let console = model.consoles.get(&shown).unwrap_or(&empty);
     let lines: Vec<_> = console.lines.iter().filter(|line| passes(&filter, &line.text())).collect();
     let row = ui.text_style_height(&egui::TextStyle::Monospace);
-    ScrollArea::both().max_height(height).auto_shrink(false).stick_to_bottom(true).show_rows(
-        ui,
-        row,
-        lines.len(),
-        |ui, rows| {
-            for line in lines.get(rows).unwrap_or_default() {
-                ui.horizontal(|ui| {
-                    ui.spacing_mut().item_spacing.x = 0.0;
-                    ui.label(mono(format!("{} ", line.at), theme::QUIET));
-                    for span in &line.spans {
-                        let colour = span.colour.map_or(theme::TEXT, |colour| theme::ansi(colour.into()));
-                        ui.label(mono(visible(ui, &span.text), colour));
-                    }
-                });
-            }
-        },
-    );
+    let mut area = ScrollArea::both().max_height(height).auto_shrink(false).stick_to_bottom(true);
+    let found = model.inputs.console_line;
+    let is_found = |line: &crate::console::Line| found == Some(line.number);
+    if let Some(at) = lines.iter().position(|line| is_found(line))
+        && std::mem::take(&mut model.inputs.console_scroll)
+    {
+        let spacing = ui.spacing().item_spacing.y;
+        area = area.vertical_scroll_offset((at as f32 * (row + spacing) - height / 2.0).max(0.0));
+    }
+    area.show_rows(ui, row, lines.len(), |ui, rows| {
+        for line in lines.get(rows).unwrap_or_default() {
+            ui.horizontal(|ui| {
+                ui.spacing_mut().item_spacing.x = 0.0;
+                let time = if is_found(line) { theme::accent() } else { theme::quiet() };
+                ui.label(mono(format!("{} ", line.at), time));
+                for span in &line.spans {
+                    let colour = span.colour.map_or(theme::text(), |colour| theme::ansi(colour.into()));
+                    ui.label(mono(visible(ui, &span.text), colour));
+                }
+            });
+        }
+    });
     ui.horizontal(|ui| {
         let width = (ui.available_width() - 60.0).max(60.0);
         let typed = input(ui, &mut model.inputs.line, "Type to the guest", width);
@@ -74,6 +84,17 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
             }
         }
     });
+}
+
+/// Goes to the next older line that has what is searched for, and from the oldest to the newest.
+fn search(model: &mut Model, shown: &(String, String)) {
+    let (wanted, from) = (&model.inputs.console_search, model.inputs.console_line.unwrap_or(u64::MAX));
+    let lines = model.consoles.get(shown).map(|console| &console.lines);
+    let has = |line: &&crate::console::Line| !wanted.is_empty() && passes(wanted, &line.text());
+    let older = lines.and_then(|lines| lines.iter().rev().filter(has).find(|line| line.number < from));
+    let newest = || lines.and_then(|lines| lines.iter().rev().find(has));
+    model.inputs.console_line = older.or_else(newest).map(|line| line.number);
+    model.inputs.console_scroll = true;
 }
 
 /// A text in which characters that no font has are question marks.

@@ -20,8 +20,8 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
         |ui, rows| {
             for line in lines.get(rows).unwrap_or_default() {
                 ui.horizontal(|ui| {
-                    ui.label(mono(line.at.to_string(), theme::QUIET));
-                    let colour = model.index(&line.device).map_or(theme::QUIET, theme::device);
+                    ui.label(mono(line.at.to_string(), theme::quiet()));
+                    let colour = model.index(&line.device).map_or(theme::quiet(), theme::device);
                     ui.label(mono(&line.device, colour));
                     ui.label(mono(&line.text, theme::level(line.level)));
                 });

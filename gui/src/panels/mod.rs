@@ -1,14 +1,20 @@
 //! The panels: each draws a part of the model, and asks for what its user wants.
 
+pub mod code;
 pub mod console;
 pub mod fleet_map;
+pub mod home;
+pub mod interrupts;
 pub mod log;
 pub mod memory;
 pub mod packets;
 pub mod peripherals;
 pub mod registers;
 pub mod run_bar;
+pub mod screens;
+pub mod sensors;
 pub mod timeline;
+pub mod watch;
 
 use egui::{Color32, RichText, TextEdit, Ui};
 use serde::{Deserialize, Serialize};
@@ -21,14 +27,24 @@ use crate::model::Model;
 pub enum Panel {
     /// Devices, links, packets on their way.
     FleetMap,
+    /// Screens, lamps and buttons.
+    Screens,
+    /// What devices take from the world.
+    Sensors,
     /// UARTs.
     Console,
     /// What each device did when.
     Timeline,
     /// The selected device's registers.
     Registers,
+    /// Its program.
+    Code,
     /// Its memory.
     Memory,
+    /// Values of its memory.
+    Watch,
+    /// Its exceptions and interrupts.
+    Interrupts,
     /// Its on-chip blocks.
     Peripherals,
     /// Packets on links.
@@ -39,12 +55,17 @@ pub enum Panel {
 
 impl Panel {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 13] = [
         Self::FleetMap,
+        Self::Screens,
+        Self::Sensors,
         Self::Console,
         Self::Timeline,
         Self::Registers,
+        Self::Code,
         Self::Memory,
+        Self::Watch,
+        Self::Interrupts,
         Self::Peripherals,
         Self::Packets,
         Self::Log,
@@ -54,10 +75,15 @@ impl Panel {
     pub fn title(self) -> &'static str {
         match self {
             Self::FleetMap => "Fleet map",
+            Self::Screens => "Screens",
+            Self::Sensors => "Sensors",
             Self::Console => "Console",
             Self::Timeline => "Timeline",
             Self::Registers => "Registers",
+            Self::Code => "Code",
             Self::Memory => "Memory",
+            Self::Watch => "Watch",
+            Self::Interrupts => "Interrupts",
             Self::Peripherals => "Peripherals",
             Self::Packets => "Packets",
             Self::Log => "Log",
@@ -68,10 +94,15 @@ impl Panel {
     pub fn ui(self, ui: &mut Ui, model: &mut Model) {
         match self {
             Self::FleetMap => fleet_map::ui(ui, model),
+            Self::Screens => screens::ui(ui, model),
+            Self::Sensors => sensors::ui(ui, model),
             Self::Console => console::ui(ui, model),
             Self::Timeline => timeline::ui(ui, model),
             Self::Registers => registers::ui(ui, model),
+            Self::Code => code::ui(ui, model),
             Self::Memory => memory::ui(ui, model),
+            Self::Watch => watch::ui(ui, model),
+            Self::Interrupts => interrupts::ui(ui, model),
             Self::Peripherals => peripherals::ui(ui, model),
             Self::Packets => packets::ui(ui, model),
             Self::Log => log::ui(ui, model),
@@ -85,7 +116,7 @@ fn mono(text: impl Into<String>, colour: Color32) -> RichText {
 }
 
 /// A small input with a name for people who cannot see it.
-fn input(ui: &mut Ui, text: &mut String, name: &'static str, width: f32) -> egui::Response {
+pub fn input(ui: &mut Ui, text: &mut String, name: &'static str, width: f32) -> egui::Response {
     let response = ui.add(TextEdit::singleline(text).hint_text(name).desired_width(width));
     response.widget_info(|| {
         let mut info = egui::WidgetInfo::labeled(egui::Role::TextInput, true, name);

@@ -28,14 +28,14 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
 fn block(ui: &mut Ui, model: &Model, block: &PeripheralState) {
     let changed = block.registers.iter().any(|register| is_changed(model, block, register));
     let colour = match (changed, block.registers.is_empty()) {
-        (true, _) => theme::CHANGED,
-        (_, true) => theme::QUIET,
-        _ => theme::TEXT,
+        (true, _) => theme::changed(),
+        (_, true) => theme::quiet(),
+        _ => theme::text(),
     };
     let title = mono(format!("{} @ {:#010x}", block.name, block.base), colour);
     CollapsingHeader::new(title).id_salt(&block.name).show(ui, |ui| {
         if block.registers.is_empty() {
-            ui.colored_label(theme::QUIET, "not modelled");
+            ui.colored_label(theme::quiet(), "not modelled");
         }
         for register in &block.registers {
             self::register(ui, model, block, register);
@@ -50,10 +50,10 @@ fn is_changed(model: &Model, block: &PeripheralState, register: &PeripheralRegis
 fn register(ui: &mut Ui, model: &Model, block: &PeripheralState, register: &PeripheralRegister) {
     let value = register.value.map_or_else(|| "--------".to_owned(), |value| format!("{value:08x}"));
     let colour = match register.value {
-        _ if is_changed(model, block, register) => theme::CHANGED,
-        None => theme::QUIET,
-        Some(value) if value == register.reset => theme::QUIET,
-        Some(_) => theme::TEXT,
+        _ if is_changed(model, block, register) => theme::changed(),
+        None => theme::quiet(),
+        Some(value) if value == register.reset => theme::quiet(),
+        Some(_) => theme::text(),
     };
     let note = match register.coverage {
         Coverage::Modelled => "",
@@ -75,7 +75,7 @@ fn register(ui: &mut Ui, model: &Model, block: &PeripheralState, register: &Peri
             let high = u32::from(field.lsb) + u32::from(field.width).saturating_sub(1);
             let value =
                 register.value.map_or_else(|| "-".to_owned(), |value| format!("{:#x}", field.of(value)));
-            ui.label(mono(format!("[{high}:{}] {} = {value}", field.lsb, field.name), theme::TEXT));
+            ui.label(mono(format!("[{high}:{}] {} = {value}", field.lsb, field.name), theme::text()));
         }
     });
 }

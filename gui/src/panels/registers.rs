@@ -18,20 +18,20 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
         ui.label(RichText::new(&state.device).strong());
         if let Some(info) = info {
             let core = info.core.as_deref().unwrap_or("no processor");
-            ui.colored_label(theme::QUIET, format!("{} {core}", info.board));
+            ui.colored_label(theme::quiet(), format!("{} {core}", info.board));
         }
         ui.colored_label(theme::activity(state.activity), format!("{:?}", state.activity));
     });
     ui.horizontal_wrapped(|ui| {
-        ui.label(mono(format!("{:#010x}", state.pc), theme::ACCENT));
-        ui.label(mono(state.symbol.as_deref().unwrap_or("?"), theme::ACCENT));
+        ui.label(mono(format!("{:#010x}", state.pc), theme::accent()));
+        ui.label(mono(state.symbol.as_deref().unwrap_or("?"), theme::accent()));
     });
     ScrollArea::both().auto_shrink(false).show(ui, |ui| {
         for (title, float) in [("", false), ("Floating point", true)] {
             let wanted = state.registers.iter().filter(|register| (register.role == Role::Float) == float);
             let wanted: Vec<_> = wanted.collect();
             if float && !wanted.is_empty() {
-                ui.colored_label(theme::QUIET, title);
+                ui.colored_label(theme::quiet(), title);
             }
             Grid::new(("registers", float)).num_columns(4).spacing([12.0, 2.0]).show(ui, |ui| {
                 let rows = wanted.len().div_ceil(2);
@@ -39,11 +39,13 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
                     for register in [wanted.get(row), wanted.get(row + rows)].into_iter().flatten() {
                         let changed = model.changed.contains(&register.name);
                         let colour = match register.role {
-                            _ if changed => theme::CHANGED,
-                            Role::ProgramCounter | Role::StackPointer | Role::ReturnAddress => theme::ACCENT,
-                            _ => theme::TEXT,
+                            _ if changed => theme::changed(),
+                            Role::ProgramCounter | Role::StackPointer | Role::ReturnAddress => {
+                                theme::accent()
+                            }
+                            _ => theme::text(),
                         };
-                        ui.label(mono(&register.name, theme::QUIET));
+                        ui.label(mono(&register.name, theme::quiet()));
                         let value = ui.label(mono(&register.value, colour));
                         if changed {
                             value.on_hover_text("changed");
@@ -55,14 +57,14 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
         }
         let stats = state.stats;
         ui.colored_label(
-            theme::QUIET,
+            theme::quiet(),
             format!(
                 "{} instructions, {} exceptions, {} sent, {} received, at {} s",
                 stats.instructions, stats.exceptions, stats.sent, stats.received, state.now
             ),
         );
         if let Some(status) = state.registers.iter().find(|register| register.role == Role::Status) {
-            ui.label(mono(flags(&status.name, &status.value), theme::GOOD));
+            ui.label(mono(flags(&status.name, &status.value), theme::good()));
         }
     });
 }

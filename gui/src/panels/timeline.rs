@@ -25,16 +25,21 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
         if ui.button("Zoom out").clicked() {
             model.inputs.span = (span + span).min(LONGEST);
         }
+        let mut follow = model.inputs.timeline_end.is_none();
+        if ui.checkbox(&mut follow, "Follow").changed() {
+            model.inputs.timeline_end = (!follow).then_some(model.status.now);
+        }
         for (colour, text) in [
-            (theme::GOOD, "runs"),
-            (theme::CHANGED, "interrupt"),
-            (theme::ACCENT, "packet"),
-            (theme::TEXT, "UART"),
+            (theme::good(), "runs"),
+            (theme::quiet(), "asleep"),
+            (theme::changed(), "interrupt"),
+            (theme::accent(), "packet"),
+            (theme::text(), "UART"),
         ] {
             ui.colored_label(colour, text);
         }
     });
-    let (rect, response) = ui.allocate_exact_size(ui.available_size().max(Vec2::splat(60.0)), Sense::hover());
+    let (rect, response) = ui.allocate_exact_size(ui.available_size().max(Vec2::splat(60.0)), Sense::drag());
     response.widget_info(|| WidgetInfo::labeled(egui::Role::Image, true, "timeline of all devices"));
     if response.hovered() {
         let zoom = ui.input(|input| input.zoom_delta() * (input.smooth_scroll_delta().y / 200.0).exp());
@@ -44,7 +49,16 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
         }
     }
     let (now, span) = (model.status.now, model.inputs.span);
-    let begin = Time::from_ps(now.as_ps().saturating_sub(span.as_ps()));
+    let width = f64::from((rect.width() - NAMES - 6.0).max(1.0));
+    if response.dragged() && response.drag_delta().x != 0.0 {
+        // The hand takes the past along; at the present it lets go and follows again.
+        let by = (span.as_ps() as f64 / width * f64::from(-response.drag_delta().x)) as i64;
+        let end =
+            model.inputs.timeline_end.unwrap_or(now).as_ps().saturating_add_signed(by).max(span.as_ps());
+        model.inputs.timeline_end = (end < now.as_ps()).then_some(Time::from_ps(end));
+    }
+    let end = model.inputs.timeline_end.unwrap_or(now);
+    let begin = Time::from_ps(end.as_ps().saturating_sub(span.as_ps()));
     let lanes = Rect::from_min_max(rect.min + vec2(NAMES, 0.0), rect.max - vec2(6.0, 18.0));
     let painter = ui.painter_at(rect);
     let x_of =
@@ -61,7 +75,7 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
         painter.text(label, Align2::RIGHT_CENTER, name, FontId::proportional(12.0), colour);
         painter.line_segment(
             [pos2(lanes.min.x, middle), pos2(lanes.max.x, middle)],
-            Stroke::new(1.0, theme::LINE),
+            Stroke::new(1.0, theme::line()),
         );
         let half = (height * 0.3).clamp(2.0, 14.0);
         for column in 0..columns {
@@ -81,25 +95,27 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
             if part > 0.0 {
                 let top = middle - half * part.max(0.1);
                 let bar = Rect::from_min_max(pos2(left, top), pos2(right, middle));
-                painter.rect_filled(bar, 0.0, theme::GOOD);
+                painter.rect_filled(bar, 0.0, theme::good());
             }
             if sum.interrupts > 0 {
                 let tick = [pos2(left, middle + 1.0), pos2(left, middle + half * 0.5)];
-                painter.line_segment(tick, Stroke::new(1.0, theme::CHANGED));
+                painter.line_segment(tick, Stroke::new(1.0, theme::changed()));
             }
             if sum.uart > 0 {
                 painter.rect_filled(
                     Rect::from_center_size(pos2(left, middle + half), Vec2::splat(3.0)),
                     0.0,
-                    theme::TEXT,
+                    theme::text(),
                 );
             }
             if sum.packets > 0 {
-                painter.circle_filled(pos2(left, middle - half), 2.5, theme::ACCENT);
+                painter.circle_filled(pos2(left, middle - half), 2.5, theme::accent());
             }
         }
     }
-    painter.vline(x_of(now), lanes.y_range(), Stroke::new(1.5, theme::ACCENT));
+    if now <= begin + span {
+        painter.vline(x_of(now), lanes.y_range(), Stroke::new(1.5, theme::accent()));
+    }
     if let Some(pointer) = response.hover_pos().filter(|pointer| lanes.contains(*pointer)) {
         hover(&painter, model, lanes, pointer, begin, span, height);
     }
@@ -115,14 +131,14 @@ fn axis(painter: &egui::Painter, lanes: Rect, begin: Time, span: Time, x_of: imp
             break;
         }
         let x = x_of(at);
-        painter.vline(x, lanes.y_range(), Stroke::new(0.5, theme::LINE));
+        painter.vline(x, lanes.y_range(), Stroke::new(0.5, theme::line()));
         let text = format!("{:.3} s", at.as_secs_f64());
         painter.text(
             pos2(x, lanes.max.y + 2.0),
             Align2::CENTER_TOP,
             text,
             FontId::proportional(11.0),
-            theme::QUIET,
+            theme::quiet(),
         );
         at += step;
     }
@@ -142,19 +158,20 @@ fn hover(
     let part = f64::from((pointer.x - lanes.min.x) / lanes.width());
     let at = begin + Time::from_ps((span.as_ps() as f64 * part) as u64);
     let sum = lane.sum(at, at + BUCKET);
-    painter.vline(pointer.x, lanes.y_range(), Stroke::new(0.5, theme::QUIET));
+    painter.vline(pointer.x, lanes.y_range(), Stroke::new(0.5, theme::quiet()));
     let text = format!(
-        "{} at {at} s: ran {} us, {} interrupts, {} packets",
+        "{} at {at} s: ran {} us, {} interrupts, {} packets, UART {}",
         device.name,
         sum.busy.as_ns() / 1_000,
         sum.interrupts,
-        sum.packets
+        sum.packets,
+        sum.uart
     );
     painter.text(
         lanes.left_top() + vec2(4.0, 0.0),
         Align2::LEFT_TOP,
         text,
         FontId::monospace(12.0),
-        theme::TEXT,
+        theme::text(),
     );
 }

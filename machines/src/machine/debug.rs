@@ -1,7 +1,7 @@
 //! The debugger's door to a machine.
 
 use consort_core::cpu::{RegionKind, RegisterInfo, Watchpoint};
-use consort_core::device::{Debug, PeripheralView, Ran};
+use consort_core::device::{Debug, Interrupt, PeripheralView, Ran};
 use consort_core::{Addr, BusError, Cycles, Time, Width};
 
 use super::Machine;
@@ -103,5 +103,24 @@ impl Debug for Machine {
 
     fn symbol_named(&self, name: &str) -> Option<(Addr, u64)> {
         self.symbols.named(name).map(|symbol| (symbol.addr, symbol.size))
+    }
+
+    fn find_symbols(&self, text: &str, most: usize) -> Vec<(&str, Addr, u64)> {
+        let wanted = text.to_lowercase();
+        let found = self.symbols.iter().filter_map(|symbol| {
+            let at = symbol.name.to_lowercase().find(&wanted)?;
+            Some((at > 0, symbol.name.len(), symbol))
+        });
+        let mut found: Vec<_> = found.collect();
+        found.sort_by_key(|(inside, length, symbol)| (*inside, *length, symbol.addr));
+        found
+            .into_iter()
+            .take(most)
+            .map(|(_, _, symbol)| (symbol.name.as_str(), symbol.addr, symbol.size))
+            .collect()
+    }
+
+    fn interrupts(&self) -> Vec<Interrupt> {
+        self.interrupt_list()
     }
 }

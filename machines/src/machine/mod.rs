@@ -4,6 +4,7 @@ mod build;
 mod bus;
 mod debug;
 mod inbox;
+mod interrupts;
 mod saved;
 mod semihosting;
 
