@@ -105,6 +105,8 @@ fn step(fleet: &Fleet, stimulus: &Stimulus) -> Option<Value> {
             }
             Some(json!({ "fault": step }))
         }
+        // No step says it: only the journal.
+        StimulusKind::Mend(..) | StimulusKind::Move(..) => None,
     }
 }
 
