@@ -17,8 +17,10 @@ setup: ## installs what the build needs (cmake, libclang, ...) or says what to i
 build: setup ## builds the consort command into target/release
 	@cargo build --release || { echo "make: the build failed; the first error above says why" >&2; exit 1; }
 
-demo: build ## a phone finds a watch and two sensors on the soft bus; all are cut off and recover
+demo: build ## a phone finds a watch and two sensors on the soft bus; all are cut off and recover; then a PineTime takes a walk
 	@target/release/consort run demo/softbus.json --for 80s || { echo "make: the demo failed; the line above says why" >&2; exit 1; }
+	@echo "A watch on a walk; its pictures go to target/demo"
+	@target/release/consort run demo/pinetime.json --for 32s --screenshots target/demo --every 1s || { echo "make: the demo failed; the line above says why" >&2; exit 1; }
 
 test: setup ## all tests
 	@.ci/test || { echo "make: tests failed; what they said is in target/test" >&2; exit 1; }

@@ -182,6 +182,16 @@ pub struct RunArgs {
     /// Let guests open files below this directory (semihosting); without it, none.
     #[arg(long, value_name = "DIR")]
     pub semihosting_dir: Option<PathBuf>,
+    /// Write pictures of all screens to this directory, as DEVICE.PART.SECONDS.png: at the end, and with --every
+    /// in between.
+    #[arg(long, value_name = "DIR")]
+    pub screenshots: Option<PathBuf>,
+    /// How often to take pictures; a picture like the one before it is not written again.
+    #[arg(long, value_name = "TIME", requires = "screenshots")]
+    pub every: Option<Time>,
+    /// At the end, write what memories beside the chips hold (flash) to this directory, as DEVICE.PART.bin.
+    #[arg(long, value_name = "DIR")]
+    pub contents: Option<PathBuf>,
     /// Let other programs see and steer the run, at HOST:PORT of this computer or at a path (a Unix socket).
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true, default_missing_value = "127.0.0.1:0")]
     pub control: Option<String>,

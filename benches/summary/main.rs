@@ -12,6 +12,7 @@ mod figure;
 mod fleet;
 mod nrf;
 mod qemu;
+mod watch;
 
 use std::path::Path;
 use std::time::Duration;
@@ -48,6 +49,7 @@ fn main() {
     group("threads", &|figures| fleet::threads(figures));
     group("sleepers", &|figures| fleet::sleepers(figures));
     group("frames", &|figures| fleet::frames(figures));
+    group("watch", &watch::idle);
 
     print(&figures);
     let path = dir.join("summary.json");

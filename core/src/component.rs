@@ -163,6 +163,13 @@ pub enum Effect {
         /// Index in the component's [`Component::lines`].
         line: u16,
     },
+    /// Put an analog output line on a voltage.
+    Volts {
+        /// Index in the component's [`Component::lines`].
+        line: u16,
+        /// Millionths of a volt.
+        microvolts: i64,
+    },
     /// Send a frame through the component's port.
     Send {
         /// The frame.
@@ -227,6 +234,12 @@ pub trait Host {
     /// Exchanges a word of `bits` bits on `bus`'s SPI wires with whichever part is selected; all ones
     /// when none is.
     fn spi(&mut self, bus: NodeId, mosi: u32, bits: u8) -> u32;
+    /// Exchanges bytes, each replaced by its answer: what [`Host::spi`] for one after the other does, faster.
+    fn spi_bytes(&mut self, bus: NodeId, bytes: &mut [u8]) {
+        for byte in bytes {
+            *byte = self.spi(bus, u32::from(*byte), 8) as u8;
+        }
+    }
 }
 
 /// A component's index in its machine.
@@ -269,6 +282,11 @@ impl<'a> Cx<'a> {
     /// Gives an edge on output line `line`.
     pub fn pulse(&mut self, line: u16) {
         self.effects.push((self.node, Effect::Pulse { line }));
+    }
+
+    /// Puts analog output line `line` on a voltage: what it is wired to learns it by [`Component::volts`].
+    pub fn volts(&mut self, line: u16, microvolts: i64) {
+        self.effects.push((self.node, Effect::Volts { line, microvolts }));
     }
 
     /// Asks for [`Component::wake`] at `at`, instead of any earlier request. A time that is not in the
@@ -371,6 +389,11 @@ impl<'a> Cx<'a> {
     pub fn spi(&mut self, mosi: u32, bits: u8) -> u32 {
         self.host.spi(self.node, mosi, bits)
     }
+
+    /// Exchanges bytes on this controller's SPI bus; see [`Host::spi_bytes`].
+    pub fn spi_bytes(&mut self, bytes: &mut [u8]) {
+        self.host.spi_bytes(self.node, bytes);
+    }
 }
 
 /// What peripherals and parts have in common.
@@ -407,6 +430,10 @@ pub trait Component: State + Send {
     fn input(&mut self, pin: u16, level: bool, cx: &mut Cx<'_>) {
         let _ = (pin, level, cx);
     }
+    /// The voltage at an analog input pin changed.
+    fn volts(&mut self, pin: u16, microvolts: i64, cx: &mut Cx<'_>) {
+        let _ = (pin, microvolts, cx);
+    }
     /// A frame arrived at the port.
     fn receive(&mut self, data: &[u8], cx: &mut Cx<'_>) {
         let _ = (data, cx);
@@ -432,6 +459,15 @@ pub trait Component: State + Send {
     /// A number that changes whenever [`Component::picture`] does; `None` for what shows nothing.
     fn shows(&self) -> Option<u64> {
         None
+    }
+    /// The contents of a memory that outlives power (a flash chip); `None` for what has none.
+    fn contents(&self) -> Option<Vec<u8>> {
+        None
+    }
+    /// Replaces these contents, before the device runs; the error says what would fit.
+    fn load(&mut self, contents: &[u8]) -> Result<(), String> {
+        let _ = contents;
+        Err("it has no memory that outlives power".to_owned())
     }
     /// What it shows to the eye.
     fn picture(&self) -> Option<Picture> {
@@ -487,6 +523,15 @@ pub trait Part: Component {
     fn spi(&mut self, mosi: u32, bits: u8, cx: &mut Cx<'_>) -> Option<u32> {
         let _ = (mosi, bits, cx);
         None
+    }
+    /// Bytes on the SPI bus, each to be replaced by its answer; false when it is not selected. The same as
+    /// [`Part::spi`] for one after the other: only parts that take many bytes need their own.
+    fn spi_bytes(&mut self, bytes: &mut [u8], cx: &mut Cx<'_>) -> bool {
+        for byte in bytes {
+            let Some(answer) = self.spi(u32::from(*byte), 8, cx) else { return false };
+            *byte = answer as u8;
+        }
+        true
     }
 }
 

@@ -227,6 +227,10 @@ pub trait Device: Send {
     fn lines(&self) -> Vec<(String, bool)> {
         Vec::new()
     }
+    /// The contents of its parts' memories that outlive power, by the parts' names.
+    fn contents(&self) -> Vec<(String, Vec<u8>)> {
+        Vec::new()
+    }
     /// The debugger's door, where the device has a processor.
     fn debug(&mut self) -> Option<&mut dyn Debug>;
 }

@@ -76,6 +76,8 @@ pub struct Rig<C> {
     pub lines: Vec<bool>,
     /// How many pulses each output line gave.
     pub pulses: Vec<u32>,
+    /// Voltages of analog output lines, as they were told.
+    pub volts: Vec<(u16, i64)>,
     /// Frames sent, with their times.
     pub sent: Vec<(Time, Arc<[u8]>)>,
     /// Log lines.
@@ -108,6 +110,7 @@ impl<C: Component> Rig<C> {
             wake: Time::MAX,
             lines: vec![false; lines],
             pulses: vec![0; lines],
+            volts: Vec::new(),
             sent: Vec::new(),
             log: Vec::new(),
             reports: Vec::new(),
@@ -135,6 +138,7 @@ impl<C: Component> Rig<C> {
             match effect {
                 Effect::Line { line, level } => self.lines[usize::from(line)] = level,
                 Effect::Pulse { line } => self.pulses[usize::from(line)] += 1,
+                Effect::Volts { line, microvolts } => self.volts.push((line, microvolts)),
                 Effect::Send { data } => self.sent.push((self.now, data)),
                 Effect::Log { level, text } => self.log.push((level, text)),
                 Effect::Report { what, details } => {

@@ -64,6 +64,10 @@ pub struct DeviceEntry {
     /// Settings of components that replace the board's: `{"ethernet": {"mac": "02:00:00:00:00:01"}}`.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub config: IndexMap<String, Value>,
+    /// Files with the contents of memories beside the chip, by the component's name: `{"flash": "watch.flash"}`.
+    /// They are read, never written; `consort run --contents` writes what the memories hold at the end.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub contents: IndexMap<String, String>,
     /// What the firmware is told as its command line (semihosting).
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub command_line: String,
@@ -464,8 +468,16 @@ impl FleetFile {
             error,
         })?;
         let timing = overrides.timing.unwrap_or(self.timing);
-        let options =
-            Options { name: name.to_owned(), seed, config: entry.config.clone(), semihosting, timing };
+        let mut contents = IndexMap::new();
+        for (part, file) in &entry.contents {
+            let at = format!("{pointer}/contents/{}", part.replace('~', "~0").replace('/', "~1"));
+            let path = folder.join(file);
+            let bytes = std::fs::read(&path)
+                .map_err(|error| document.error(&at, format!("{}: {error}", path.display())))?;
+            contents.insert(part.clone(), bytes);
+        }
+        let config = entry.config.clone();
+        let options = Options { name: name.to_owned(), seed, config, contents, semihosting, timing };
         Machine::build(&board, &board_document, &firmware, options).map_err(|error| match error {
             BuildError::Config { path, message } => {
                 document.error(&format!("{pointer}/config{}", pointer_of(&path)), message).into()

@@ -201,6 +201,7 @@ impl Bench {
                 Effect::Line { line, .. } | Effect::Pulse { line } => {
                     assert!(usize::from(*line) < self.peripheral.lines().len(), "line {line}");
                 }
+                Effect::Volts { .. } => {}
                 Effect::Send { .. } => assert!(self.peripheral.port().is_some(), "sends without a port"),
                 _ => {}
             }

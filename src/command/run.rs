@@ -25,6 +25,7 @@ use crate::control::{self, Control};
 use crate::debug::{Debuggers, programs};
 use crate::failure::{Failure, NO};
 use crate::follow::{Lines, Logs};
+use crate::keep::{self, Screenshots};
 use crate::record;
 use crate::summary::Summary;
 use crate::trace::Trace;
@@ -68,15 +69,24 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         Some(control) => control.run_until(fleet, until, watcher, &mut debuggers),
         None => debuggers.run_until(fleet, until, watcher),
     };
-    let mut stop = Stop::Reached;
-    if let (Some(path), Some(at)) = (&args.save, args.at) {
-        stop = go(fleet, at, &mut watcher);
-        if stop == Stop::Reached {
+    let shots = args.screenshots.as_deref().map(|folder| Screenshots::new(folder, args.every, begin));
+    let mut shots = shots.transpose()?;
+    let (mut stop, mut to_save) = (Stop::Reached, args.save.as_deref().zip(args.at));
+    while stop == Stop::Reached && fleet.now() < args.duration {
+        let picture = shots.as_ref().map_or(Time::MAX, |shots| shots.next);
+        let until = args.duration.min(picture).min(to_save.map_or(Time::MAX, |(_, at)| at));
+        stop = go(fleet, until, &mut watcher);
+        if stop == Stop::Reached
+            && picture <= until
+            && let Some(shots) = &mut shots
+        {
+            shots.take(fleet)?;
+        }
+        if stop == Stop::Reached
+            && let Some((path, _)) = to_save.take_if(|(_, at)| *at <= until)
+        {
             save(fleet, path)?;
         }
-    }
-    if stop == Stop::Reached {
-        stop = go(fleet, args.duration, &mut watcher);
     }
     if let Some(control) = control {
         control.finish();
@@ -86,6 +96,12 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     watcher.finish()?;
     if let Some(path) = &args.record {
         record::write(path, &args.fleet, fleet, given, loaded.seed)?;
+    }
+    if let Some(shots) = &mut shots {
+        shots.take(fleet)?;
+    }
+    if let Some(folder) = &args.contents {
+        keep::contents(fleet, folder)?;
     }
     let summary = Summary::new(fleet, begin, wall, loaded.seed)?;
     if args.json {

@@ -46,6 +46,8 @@ pub struct Options {
     pub seed: u64,
     /// Settings of components that replace the board's.
     pub config: IndexMap<String, Value>,
+    /// What memories that outlive power hold, by component.
+    pub contents: IndexMap<String, Vec<u8>>,
     /// Console, command line and directory for semihosting.
     pub semihosting: Semihosting,
     /// What an instruction takes.
@@ -76,6 +78,9 @@ impl Machine {
         load(board, firmware, core.as_mut())?;
         let mut bus = MachineBus::new(clock, Rng::new(options.seed, &options.name));
         let (ports, port_nodes) = place(board, document, &options, &mut bus)?;
+        for (name, contents) in &options.contents {
+            load_contents(&mut bus, name, contents, &options.name)?;
+        }
         let console =
             board.console.as_ref().and_then(|name| ports.iter().position(|port| port.name == *name));
         let console = console
@@ -148,6 +153,17 @@ fn load(board: &Board, firmware: &Firmware, core: &mut dyn Core) -> Result<(), B
         })?;
     }
     Ok(())
+}
+
+/// Gives a component's memory that outlives power its contents.
+fn load_contents(bus: &mut MachineBus, name: &str, contents: &[u8], device: &str) -> Result<(), BuildError> {
+    let error =
+        |text: String| BuildError::Firmware(format!("device `{device}`, contents of `{name}`: {text}"));
+    let node = bus.find(name).ok_or_else(|| {
+        let names = bus.nodes.iter().map(|node| node.name.as_str());
+        error(format!("its board has no such component{}", suggest(name, names)))
+    })?;
+    bus.component_mut(node).load(contents).map_err(error)
 }
 
 /// Puts peripherals and parts in their places and wires them.

@@ -318,6 +318,14 @@ impl MachineBus {
                     }
                 }
             }
+            Effect::Volts { line, microvolts } => {
+                let targets = self.nodes[index].targets.get(usize::from(line)).cloned().unwrap_or_default();
+                for target in targets {
+                    if let Target::Pin(to, pin) = target {
+                        self.with(to, now, memory, |model, cx| model.volts(pin, microvolts, cx));
+                    }
+                }
+            }
             Effect::Send { data } => {
                 if let Some(port) = self.nodes[index].port {
                     self.recorder.sent(now, port, &data);
@@ -713,5 +721,18 @@ impl Host for Wiring<'_> {
             }
         }
         miso & ones
+    }
+
+    fn spi_bytes(&mut self, bus: NodeId, bytes: &mut [u8]) {
+        let count = self.parts.as_ref().map_or(0, |(parts, _)| parts.list.len());
+        let sent = bytes.to_vec();
+        bytes.fill(0xFF);
+        for part in 0..count {
+            let here = self.parts.as_ref().is_some_and(|(parts, _)| parts.list[part].on.contains(&bus));
+            let mut answer = sent.clone();
+            if here && self.call(part, |model, cx| model.spi_bytes(&mut answer, cx)) == Some(true) {
+                bytes.iter_mut().zip(answer).for_each(|(byte, own)| *byte &= own);
+            }
+        }
     }
 }

@@ -459,6 +459,14 @@ impl Device for Machine {
         self.bus.nodes.iter().enumerate().flat_map(named).collect()
     }
 
+    fn contents(&self) -> Vec<(String, Vec<u8>)> {
+        let nodes = self.bus.nodes.iter().enumerate();
+        let contents = |(index, node): (usize, &bus::Node)| {
+            Some((node.name.clone(), self.bus.component(NodeId(index as u16)).contents()?))
+        };
+        nodes.filter_map(contents).collect()
+    }
+
     fn debug(&mut self) -> Option<&mut dyn Debug> {
         Some(self)
     }

@@ -376,6 +376,10 @@ pub trait Logic: Serialize + DeserializeOwned + Send + Sized + 'static {
     fn input(&mut self, pin: u16, level: bool, io: &mut Io<'_, '_>) {
         let _ = (pin, level, io);
     }
+    /// See [`Component::volts`].
+    fn volts(&mut self, pin: u16, microvolts: i64) {
+        let _ = (pin, microvolts);
+    }
     /// See [`Component::receive`].
     fn receive(&mut self, data: &[u8], io: &mut Io<'_, '_>) {
         let _ = (data, io);
@@ -595,6 +599,9 @@ impl<L: Logic> Component for Block<L> {
     }
     fn input(&mut self, pin: u16, level: bool, cx: &mut Cx<'_>) {
         self.io(cx, |logic, io| logic.input(pin, level, io));
+    }
+    fn volts(&mut self, pin: u16, microvolts: i64, _: &mut Cx<'_>) {
+        self.logic.volts(pin, microvolts);
     }
     fn receive(&mut self, data: &[u8], cx: &mut Cx<'_>) {
         self.io(cx, |logic, io| logic.receive(data, io));

@@ -158,6 +158,9 @@ pub struct GpioConfig {
     /// Pads that a jumper wire joins, in pairs.
     #[serde(default)]
     pub jumpers: Vec<[u8; 2]>,
+    /// Pads that resistors or other parts of the board pull high while nobody drives them.
+    #[serde(default)]
+    pub pulled_up: Vec<u8>,
 }
 
 fn one() -> u8 {
@@ -342,7 +345,9 @@ impl Logic for Gpio {
             });
             nets.push(net);
         }
-        Self { config, ports: Default::default(), nets }
+        let pulled = config.pulled_up.iter().fold(0u64, |bits, pad| bits | 1 << (pad & 63));
+        let pads = |bits: u32| Pads { external: bits, wired: bits, ..Pads::default() };
+        Self { config, ports: [pads(pulled as u32), pads((pulled >> 32) as u32)], nets }
     }
 
     fn spec(&self) -> &'static Spec {
@@ -527,6 +532,15 @@ mod tests {
         assert_eq!(rig.read(IN), 1 << 17);
         rig.write(PIN_CNF + 17 * 4, 2); // buffer disconnected
         assert_eq!(rig.read(IN), 0);
+    }
+
+    #[test]
+    fn the_board_pulls_pads_up() {
+        let config = serde_json::from_str(r#"{ "pulled_up": [14] }"#).unwrap();
+        let mut rig = Rig::new(Block::<Gpio>::new(config));
+        assert!(rig.line("p14") && !rig.line("p13"));
+        rig.write(DIRSET, 1 << 14);
+        assert!(!rig.line("p14"));
     }
 
     #[test]

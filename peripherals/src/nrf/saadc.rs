@@ -213,6 +213,16 @@ impl Logic for Saadc {
         &SPEC
     }
 
+    fn pins(&self) -> &'static [&'static str] {
+        &["ain0", "ain1", "ain2", "ain3", "ain4", "ain5", "ain6", "ain7"]
+    }
+
+    fn volts(&mut self, pin: u16, microvolts: i64) {
+        if let Some(input) = self.inputs.pins.get_mut(usize::from(pin)) {
+            *input = microvolts;
+        }
+    }
+
     fn channels(&self) -> Vec<Channel> {
         Inputs::channels()
     }

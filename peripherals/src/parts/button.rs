@@ -11,18 +11,23 @@ pub struct ButtonConfig {
     /// Whether the pin is high while the button is pressed; default false: it pulls the pin to ground.
     #[serde(default)]
     pub active_high: bool,
+    /// Whether pressing does something only while pin `enable` is high; default false.
+    #[serde(default)]
+    pub enabled_by_pin: bool,
 }
 
-/// A button; line `pin`, channel `pressed`. A pull resistor keeps the pin at the other level.
+/// A button; line `pin`, pin `enable`, channel `pressed`. A pull resistor keeps the pin at the other level.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Button {
     config: ButtonConfig,
     pressed: bool,
+    enabled: bool,
 }
 
 impl Button {
     fn drive(&self, cx: &mut Cx<'_>) {
-        cx.drive(0, self.pressed == self.config.active_high);
+        let closed = self.pressed && (self.enabled || !self.config.enabled_by_pin);
+        cx.drive(0, closed == self.config.active_high);
     }
 }
 
@@ -31,7 +36,7 @@ impl Model for Button {
     const DOC: &'static str = "A push button that pulls a pin low (or high) while pressed.";
     type Config = ButtonConfig;
     fn new(config: ButtonConfig) -> Self {
-        Self { config, pressed: false }
+        Self { config, pressed: false, enabled: false }
     }
 }
 
@@ -39,10 +44,18 @@ impl Component for Button {
     fn lines(&self) -> &'static [&'static str] {
         &["pin"]
     }
+    fn pins(&self) -> &'static [&'static str] {
+        &["enable"]
+    }
     fn channels(&self) -> Vec<Channel> {
         vec![Channel::switch("pressed", "somebody presses it")]
     }
     fn reset(&mut self, cx: &mut Cx<'_>) {
+        self.enabled = false;
+        self.drive(cx);
+    }
+    fn input(&mut self, _: u16, level: bool, cx: &mut Cx<'_>) {
+        self.enabled = level;
         self.drive(cx);
     }
     fn set(&mut self, channel: &str, value: &Value, cx: &mut Cx<'_>) -> Result<(), SetError> {
@@ -77,5 +90,15 @@ mod tests {
         rig.with(|button, cx| button.set("pressed", &Value::Bool(true), cx)).unwrap();
         assert!(!rig.line("pin"));
         assert!(rig.with(|button, cx| button.set("pressed", &Value::Number(1.0), cx)).is_err());
+    }
+
+    #[test]
+    fn a_button_may_need_its_supply() {
+        let config = ButtonConfig { active_high: true, enabled_by_pin: true };
+        let mut rig = Rig::new(Button::new(config));
+        rig.with(|button, cx| button.set("pressed", &Value::Bool(true), cx)).unwrap();
+        assert!(!rig.line("pin"));
+        rig.input(0, true);
+        assert!(rig.line("pin"));
     }
 }

@@ -31,16 +31,22 @@ struct Transfer {
     rx: (u32, u32),
 }
 
-fn exchange(byte: u8, config: &SerialConfig, io: &mut Io<'_, '_>) -> u8 {
+/// Replaces bytes by their answers.
+fn exchange(bytes: &mut [u8], config: &SerialConfig, io: &mut Io<'_, '_>) {
     let pin = psel(io.reg(PSEL0));
     if pin.is_none() || config.sck.is_some_and(|wired| pin != Some(wired)) {
-        return 0xFF;
+        bytes.fill(0xFF);
+        return;
     }
     // PS 31.6.19, ORDER: the parts see bytes, most significant bit first.
-    if io.reg(CONFIG) & 1 != 0 {
-        (io.cx.spi(u32::from(byte.reverse_bits()), 8) as u8).reverse_bits()
-    } else {
-        io.cx.spi(u32::from(byte), 8) as u8
+    let reverse = io.reg(CONFIG) & 1 != 0;
+    let turn = |bytes: &mut [u8]| bytes.iter_mut().for_each(|byte| *byte = byte.reverse_bits());
+    if reverse {
+        turn(bytes);
+    }
+    io.cx.spi_bytes(bytes);
+    if reverse {
+        turn(bytes);
     }
 }
 
@@ -109,7 +115,9 @@ impl Spi {
         if let Some(transfer) = self.transfer.take() {
             self.move_all(transfer, config, io);
         } else if let Some(byte) = self.shifting.take() {
-            let answer = exchange(byte, config, io);
+            let mut answer = [byte];
+            exchange(&mut answer, config, io);
+            let [answer] = answer;
             if let Some(next) = self.waiting.take() {
                 self.txd(next, config, io);
             }
@@ -126,10 +134,9 @@ impl Spi {
         let out = dma::read(io, transfer.tx.0, transfer.tx.1 as usize);
         let over = io.reg(ORC) as u8;
         let count = transfer.tx.1.max(transfer.rx.1) as usize;
-        let mut answers = Vec::with_capacity(count);
-        for index in 0..count {
-            answers.push(exchange(out.get(index).copied().unwrap_or(over), config, io));
-        }
+        let mut answers = out;
+        answers.resize(count, over);
+        exchange(&mut answers, config, io);
         answers.truncate(transfer.rx.1 as usize);
         dma::write(io, transfer.rx.0, &answers);
         io.set(TXD_AMOUNT, transfer.tx.1);

@@ -1,0 +1,486 @@
+//! Serial NOR flash with the usual commands, as the XT25F32B and the P25Q32H have them.
+//!
+//! Data sheets XTX XT25F32B revision 1.5, chapters 7 (commands) and 9.5 (times); Puya P25Q32H version 1.4.
+
+use std::collections::BTreeMap;
+
+use consort_core::Time;
+use consort_core::component::{Component, Cx, Model, Part};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::bytes;
+
+/// Bytes of a sector, the smallest that can be erased, and of a page, the most that is programmed at once.
+const SECTOR: u32 = 4096;
+const PAGE: u32 = 256;
+
+const WRSR: u8 = 0x01;
+const PP: u8 = 0x02;
+const READ: u8 = 0x03;
+const WRDI: u8 = 0x04;
+const RDSR: u8 = 0x05;
+const WREN: u8 = 0x06;
+const FAST_READ: u8 = 0x0B;
+const RDCR: u8 = 0x15;
+const SE: u8 = 0x20;
+const RDSCUR: u8 = 0x2B;
+const WRSR2: u8 = 0x31;
+const RDSR2: u8 = 0x35;
+const BE32: u8 = 0x52;
+const CE: u8 = 0x60;
+const RSTEN: u8 = 0x66;
+const REMS: u8 = 0x90;
+const RST: u8 = 0x99;
+const RDID: u8 = 0x9F;
+const RDP: u8 = 0xAB;
+const DP: u8 = 0xB9;
+const CE2: u8 = 0xC7;
+const BE64: u8 = 0xD8;
+
+const WIP: u8 = 1 << 0;
+const WEL: u8 = 1 << 1;
+/// BP0 to BP4, SRP0: what WRSR changes.
+const PROTECTION: u8 = 0xFC;
+
+/// Which chip it is.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Chip {
+    /// XTX XT25F32B, 4 MiB.
+    #[default]
+    Xt25f32b,
+    /// Puya P25Q32H, 4 MiB.
+    P25q32h,
+}
+
+/// What a chip is and how long it takes, typically.
+struct Data {
+    id: [u8; 3],
+    signature: u8,
+    program: Time,
+    sector: Time,
+    block32: Time,
+    block64: Time,
+    all: Time,
+    status: Time,
+    /// From the release of deep power-down to the next command.
+    release: Time,
+}
+
+impl Chip {
+    const fn data(self) -> Data {
+        match self {
+            Self::Xt25f32b => Data {
+                id: [0x0B, 0x40, 0x16],
+                signature: 0x15,
+                program: Time::from_us(400),
+                sector: Time::from_ms(70),
+                block32: Time::from_ms(160),
+                block64: Time::from_ms(250),
+                all: Time::from_ms(15_000),
+                status: Time::from_ms(5),
+                release: Time::from_us(20),
+            },
+            Self::P25q32h => Data {
+                id: [0x85, 0x60, 0x16],
+                signature: 0x15,
+                program: Time::from_ms(2),
+                sector: Time::from_ms(16),
+                block32: Time::from_ms(16),
+                block64: Time::from_ms(16),
+                all: Time::from_ms(16),
+                status: Time::from_ms(8),
+                release: Time::from_us(8),
+            },
+        }
+    }
+}
+
+/// The flash's settings.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SpiFlashConfig {
+    /// Which chip, default `xt25f32b`.
+    #[serde(default)]
+    pub chip: Chip,
+}
+
+/// A sector's bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Sector(#[serde(with = "bytes")] Vec<u8>);
+
+/// The flash; pin `csn`. Its contents outlive resets and power, and can be given and taken as a file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SpiFlash {
+    config: SpiFlashConfig,
+    /// Sectors that are not erased.
+    sectors: BTreeMap<u32, Sector>,
+    selected: bool,
+    /// What came since the chip was selected: command, address and, of PP, the last 256 bytes of data.
+    command: Option<u8>,
+    header: Vec<u8>,
+    page: Vec<u8>,
+    /// Data bytes moved.
+    moved: u32,
+    enabled: bool,
+    protection: u8,
+    second: u8,
+    busy: Time,
+    asleep: bool,
+    reset_enabled: bool,
+}
+
+impl SpiFlash {
+    /// Bytes of the whole chip, from its identification.
+    fn size(&self) -> u32 {
+        1 << u32::from(self.config.chip.data().id[2])
+    }
+
+    fn byte(&self, address: u32) -> u8 {
+        let sector = self.sectors.get(&(address / SECTOR));
+        sector.and_then(|sector| sector.0.get((address % SECTOR) as usize)).copied().unwrap_or(0xFF)
+    }
+
+    fn erase(&mut self, address: u32, size: u32) {
+        let first = address / size * (size / SECTOR);
+        self.sectors.retain(|sector, _| !(first..first + size / SECTOR).contains(sector));
+    }
+
+    /// Bits only go from 1 to 0; the address wraps within its page.
+    fn program(&mut self, address: u32) {
+        let data = std::mem::take(&mut self.page);
+        // More than a page: the last 256 bytes count, and lie where they would have come to lie.
+        let first = self.moved.saturating_sub(data.len() as u32);
+        let sector = self.sectors.entry(address / SECTOR);
+        let sector = sector.or_insert_with(|| Sector(vec![0xFF; SECTOR as usize]));
+        let page = address % SECTOR / PAGE * PAGE;
+        for (index, byte) in (first..).zip(data) {
+            let place = page + (address.wrapping_add(index)) % PAGE;
+            if let Some(stored) = sector.0.get_mut(place as usize) {
+                *stored &= byte;
+            }
+        }
+        if sector.0.iter().all(|byte| *byte == 0xFF) {
+            self.sectors.remove(&(address / SECTOR));
+        }
+    }
+
+    fn is_busy(&self, now: Time) -> bool {
+        now < self.busy
+    }
+
+    fn status(&self, now: Time) -> u8 {
+        let flag = |bit: u8, set: bool| if set { bit } else { 0 };
+        self.protection | flag(WIP, self.is_busy(now)) | flag(WEL, self.enabled)
+    }
+
+    /// How many bytes of address and waiting follow a command.
+    fn header_length(command: u8) -> usize {
+        match command {
+            PP | READ | SE | BE32 | BE64 | REMS | RDP => 3,
+            FAST_READ => 4,
+            _ => 0,
+        }
+    }
+
+    fn address(&self) -> u32 {
+        let word = self.header.iter().take(3).fold(0, |word, byte| word << 8 | u32::from(*byte));
+        word % self.size()
+    }
+
+    /// One byte in, one out.
+    fn exchange(&mut self, mosi: u8, now: Time) -> u8 {
+        let Some(command) = self.command else {
+            self.command = Some(mosi);
+            return 0xFF;
+        };
+        if self.asleep && command != RDP
+            || self.is_busy(now) && !matches!(command, RDSR | RDSR2 | RDCR | RDSCUR)
+        {
+            return 0xFF;
+        }
+        if self.header.len() < Self::header_length(command) {
+            self.header.push(mosi);
+            return 0xFF;
+        }
+        let index = self.moved;
+        self.moved = self.moved.wrapping_add(1);
+        let data = self.config.chip.data();
+        let cycle = |bytes: &[u8]| bytes.get(index as usize % bytes.len()).copied().unwrap_or(0xFF);
+        match command {
+            READ | FAST_READ => self.byte((self.address().wrapping_add(index)) % self.size()),
+            RDSR => self.status(now),
+            RDSR2 => self.second,
+            RDID => cycle(&data.id),
+            REMS => cycle(&if self.address() & 1 == 0 {
+                [data.id[0], data.signature]
+            } else {
+                [data.signature, data.id[0]]
+            }),
+            RDP => data.signature,
+            RDCR | RDSCUR => 0,
+            PP | WRSR | WRSR2 => {
+                if self.page.len() == PAGE as usize {
+                    self.page.remove(0);
+                }
+                self.page.push(mosi);
+                0xFF
+            }
+            _ => 0xFF,
+        }
+    }
+
+    /// Commands that change something do so when the chip is deselected.
+    fn deselected(&mut self, cx: &mut Cx<'_>) {
+        let Some(command) = self.command.take() else { return };
+        let (header, moved) = (self.header.len(), self.moved);
+        let now = cx.now();
+        if self.asleep {
+            if command == RDP {
+                self.asleep = false;
+                self.busy = now + self.config.chip.data().release;
+            }
+        } else if self.is_busy(now) {
+            if !matches!(command, RDSR | RDSR2 | RDCR | RDSCUR) {
+                cx.guest_error(format!("command {command:#04x} while the flash is busy is not taken"));
+            }
+        } else if header == Self::header_length(command) || command == RDP {
+            self.carry_out(command, moved, cx);
+        }
+        let armed = command == RSTEN;
+        self.reset_enabled = armed;
+    }
+
+    fn carry_out(&mut self, command: u8, moved: u32, cx: &mut Cx<'_>) {
+        let (data, address) = (self.config.chip.data(), self.address());
+        let writes = matches!(command, PP | SE | BE32 | BE64 | CE | CE2 | WRSR | WRSR2);
+        if writes && !self.enabled {
+            cx.guest_error(format!("command {command:#04x} without WREN before it is not taken"));
+            return;
+        }
+        // BP2 to BP0 and CMP protect parts; firmware protects all of it or nothing.
+        let protected = self.protection & 0x1C != 0;
+        if protected && matches!(command, PP | SE | BE32 | BE64 | CE | CE2) {
+            cx.guest_error(format!("command {command:#04x}: the flash is protected (BP bits)"));
+            self.enabled = false;
+            return;
+        }
+        let time = match command {
+            WREN | WRDI => {
+                self.enabled = command == WREN;
+                return;
+            }
+            DP => {
+                self.asleep = true;
+                return;
+            }
+            RST if self.reset_enabled => {
+                self.enabled = false;
+                self.busy = cx.now() + Time::from_us(30);
+                return;
+            }
+            PP if moved > 0 => {
+                self.program(address);
+                data.program
+            }
+            SE => {
+                self.erase(address, SECTOR);
+                data.sector
+            }
+            BE32 => {
+                self.erase(address, 8 * SECTOR);
+                data.block32
+            }
+            BE64 => {
+                self.erase(address, 16 * SECTOR);
+                data.block64
+            }
+            CE | CE2 => {
+                self.sectors.clear();
+                data.all
+            }
+            WRSR if moved > 0 => {
+                self.protection = self.page.first().copied().unwrap_or(0) & PROTECTION;
+                self.second = self.page.get(1).copied().unwrap_or(self.second);
+                data.status
+            }
+            WRSR2 if moved > 0 => {
+                self.second = self.page.first().copied().unwrap_or(0);
+                data.status
+            }
+            _ => return,
+        };
+        self.enabled = false;
+        self.busy = cx.now() + time;
+    }
+}
+
+impl Model for SpiFlash {
+    const KIND: &'static str = "spi-flash";
+    const DOC: &'static str =
+        "Serial NOR flash of 4 MiB (XT25F32B, P25Q32H); its contents can come from a file.";
+    type Config = SpiFlashConfig;
+    fn new(config: SpiFlashConfig) -> Self {
+        Self {
+            config,
+            sectors: BTreeMap::new(),
+            selected: false,
+            command: None,
+            header: Vec::new(),
+            page: Vec::new(),
+            moved: 0,
+            enabled: false,
+            protection: 0,
+            second: 0,
+            busy: Time::ZERO,
+            asleep: false,
+            reset_enabled: false,
+        }
+    }
+}
+
+impl Component for SpiFlash {
+    fn pins(&self) -> &'static [&'static str] {
+        &["csn"]
+    }
+
+    /// The chip that drives the pins was reset; the flash keeps power.
+    fn reset(&mut self, _: &mut Cx<'_>) {
+        self.selected = false;
+        self.command = None;
+    }
+
+    fn input(&mut self, _: u16, level: bool, cx: &mut Cx<'_>) {
+        if level == self.selected {
+            self.selected = !level;
+            if level {
+                self.deselected(cx);
+            }
+            self.command = None;
+            self.header.clear();
+            self.page.clear();
+            self.moved = 0;
+        }
+    }
+
+    fn contents(&self) -> Option<Vec<u8>> {
+        let mut all = vec![0xFF; self.size() as usize];
+        for (index, sector) in &self.sectors {
+            let start = (index * SECTOR) as usize;
+            if let Some(place) = all.get_mut(start..start + sector.0.len()) {
+                place.copy_from_slice(&sector.0);
+            }
+        }
+        Some(all)
+    }
+
+    fn load(&mut self, contents: &[u8]) -> Result<(), String> {
+        if contents.len() > self.size() as usize {
+            return Err(format!("{} bytes do not fit its {} bytes", contents.len(), self.size()));
+        }
+        self.sectors.clear();
+        for (index, chunk) in (0..).zip(contents.chunks(SECTOR as usize)) {
+            if chunk.iter().any(|byte| *byte != 0xFF) {
+                let mut sector = chunk.to_vec();
+                sector.resize(SECTOR as usize, 0xFF);
+                self.sectors.insert(index, Sector(sector));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Part for SpiFlash {
+    fn spi(&mut self, mosi: u32, _: u8, cx: &mut Cx<'_>) -> Option<u32> {
+        self.selected.then(|| u32::from(self.exchange(mosi as u8, cx.now())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use consort_core::testing::Rig;
+
+    fn rig() -> Rig<SpiFlash> {
+        let mut rig = Rig::new(SpiFlash::new(SpiFlashConfig::default()));
+        rig.input(0, true);
+        rig
+    }
+
+    /// A command's bytes, and how many to read after them.
+    fn talk(rig: &mut Rig<SpiFlash>, bytes: &[u8], read: usize) -> Vec<u8> {
+        rig.input(0, false);
+        let mut all = [bytes, &vec![0; read][..]].concat();
+        assert!(rig.with(|flash, cx| flash.spi_bytes(&mut all, cx)));
+        rig.input(0, true);
+        all.split_off(bytes.len())
+    }
+
+    #[test]
+    fn it_says_who_it_is() {
+        let mut rig = rig();
+        assert_eq!(talk(&mut rig, &[RDID], 3), [0x0B, 0x40, 0x16]);
+        assert_eq!(talk(&mut rig, &[REMS, 0, 0, 0], 2), [0x0B, 0x15]);
+        assert_eq!(rig.with(|flash, cx| flash.spi(RDID.into(), 8, cx)), None, "not selected");
+    }
+
+    #[test]
+    fn pages_are_programmed_and_sectors_erased_in_their_time() {
+        let mut rig = rig();
+        talk(&mut rig, &[PP, 0, 0x10, 0xFE, 1, 2, 3], 0);
+        assert_eq!(talk(&mut rig, &[READ, 0, 0x10, 0xFE], 2), [0xFF, 0xFF], "without WREN");
+        talk(&mut rig, &[WREN], 0);
+        assert_eq!(talk(&mut rig, &[RDSR], 1), [WEL]);
+        talk(&mut rig, &[PP, 0, 0x10, 0xFE, 1, 2, 3], 0);
+        assert_eq!(talk(&mut rig, &[RDSR], 1), [WIP]);
+        assert_eq!(talk(&mut rig, &[READ, 0, 0x10, 0xFE], 1), [0xFF], "busy");
+        rig.run_for(Time::from_us(400));
+        assert_eq!(talk(&mut rig, &[RDSR], 1), [0]);
+        assert_eq!(talk(&mut rig, &[READ, 0, 0x10, 0xFE], 3), [1, 2, 0xFF]);
+        assert_eq!(talk(&mut rig, &[FAST_READ, 0, 0x10, 0, 9], 1), [3], "wrapped within its page");
+        talk(&mut rig, &[WREN], 0);
+        talk(&mut rig, &[PP, 0, 0x10, 0xFE, 0xFE, 0xFF], 0);
+        rig.run_for(Time::from_ms(1));
+        assert_eq!(talk(&mut rig, &[READ, 0, 0x10, 0xFE], 2), [0, 2], "bits only fall");
+        talk(&mut rig, &[WREN], 0);
+        talk(&mut rig, &[SE, 0, 0x12, 0x34], 0);
+        rig.run_for(Time::from_ms(69));
+        assert_eq!(talk(&mut rig, &[RDSR], 1), [WIP]);
+        rig.run_for(Time::from_ms(1));
+        assert_eq!(talk(&mut rig, &[READ, 0, 0x10, 0xFE], 2), [0xFF, 0xFF]);
+    }
+
+    #[test]
+    fn deep_power_down_hears_only_the_release() {
+        let mut rig = rig();
+        talk(&mut rig, &[DP], 0);
+        assert_eq!(talk(&mut rig, &[RDID], 3), [0xFF; 3]);
+        assert_eq!(talk(&mut rig, &[RDP, 0, 0, 0], 1), [0x15]);
+        rig.run_for(Time::from_us(20));
+        assert_eq!(talk(&mut rig, &[RDID], 1), [0x0B]);
+    }
+
+    #[test]
+    fn contents_come_and_go_as_bytes() {
+        let mut rig = rig();
+        let mut image = vec![0xFF; 5_000];
+        image[4_999] = 7;
+        rig.component.load(&image).unwrap();
+        assert_eq!(rig.component.sectors.len(), 1);
+        assert_eq!(talk(&mut rig, &[READ, 0, 0x13, 0x87], 2), [7, 0xFF]);
+        let out = rig.component.contents().unwrap();
+        assert_eq!((out.len(), &out[..5_000]), (4 << 20, &image[..]));
+        assert!(rig.component.load(&vec![0; (4 << 20) + 1]).is_err());
+    }
+
+    #[test]
+    fn a_long_program_keeps_its_last_page() {
+        let mut rig = rig();
+        talk(&mut rig, &[WREN], 0);
+        let data: Vec<u8> = (0..=255).chain([0, 1]).collect();
+        talk(&mut rig, &[&[PP, 0, 0, 0][..], &data].concat(), 0);
+        rig.run_for(Time::from_ms(1));
+        assert_eq!(talk(&mut rig, &[READ, 0, 0, 0], 3), [0, 1, 2]);
+    }
+}
