@@ -5,7 +5,7 @@
 //! it does is modelled.
 
 use consort_core::Time;
-use consort_core::component::{Channel, Component, Cx, Model, Part, SetError, Value};
+use consort_core::component::{Channel, Component, Cx, Model, Part, ResetCause, SetError, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -392,6 +392,13 @@ impl Component for Bma42x {
     /// The chip on the other side was reset; the sensor keeps power and goes on counting.
     fn reset(&mut self, cx: &mut Cx<'_>) {
         self.settle(cx);
+    }
+
+    fn restart(&mut self, cause: ResetCause, cx: &mut Cx<'_>) {
+        if cause == ResetCause::PowerOn {
+            self.power_up(cx.now());
+        }
+        self.reset(cx);
     }
 
     fn wake(&mut self, cx: &mut Cx<'_>) {

@@ -3,7 +3,7 @@
 //! Data sheet CST816S V1.3 (4.5 low-power modes) and the register description AN-CST816S.
 
 use consort_core::Time;
-use consort_core::component::{Channel, Component, Cx, Model, Part, SetError, Value};
+use consort_core::component::{Channel, Component, Cx, Model, Part, ResetCause, SetError, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -276,6 +276,13 @@ impl Component for Cst816s {
         self.pulse = Time::MAX;
         cx.drive(0, true);
         self.settle(cx);
+    }
+
+    fn restart(&mut self, cause: ResetCause, cx: &mut Cx<'_>) {
+        if cause == ResetCause::PowerOn {
+            self.power_up(cx.now());
+        }
+        self.reset(cx);
     }
 
     fn input(&mut self, _: u16, level: bool, cx: &mut Cx<'_>) {

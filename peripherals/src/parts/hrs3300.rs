@@ -3,7 +3,7 @@
 //! Data sheet HRS3300, register description.
 
 use consort_core::Time;
-use consort_core::component::{Channel, Component, Cx, Model, Part, SetError, Value};
+use consort_core::component::{Channel, Component, Cx, Model, Part, ResetCause, SetError, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -168,6 +168,13 @@ impl Component for Hrs3300 {
 
     /// The chip on the other side was reset; the sensor keeps power.
     fn reset(&mut self, _: &mut Cx<'_>) {}
+
+    fn restart(&mut self, cause: ResetCause, cx: &mut Cx<'_>) {
+        if cause == ResetCause::PowerOn {
+            self.power_up();
+        }
+        self.reset(cx);
+    }
 
     fn set(&mut self, channel: &str, value: &Value, cx: &mut Cx<'_>) -> Result<(), SetError> {
         let known = self.channels().into_iter().find(|known| known.name == channel);

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use consort_core::Time;
-use consort_core::component::{Component, Cx, Model, Part};
+use consort_core::component::{Component, Cx, Model, Part, ResetCause};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -349,6 +349,13 @@ impl Component for SpiFlash {
     fn reset(&mut self, _: &mut Cx<'_>) {
         self.selected = false;
         self.command = None;
+    }
+
+    fn restart(&mut self, cause: ResetCause, cx: &mut Cx<'_>) {
+        if cause == ResetCause::PowerOn {
+            (self.enabled, self.asleep, self.busy) = (false, false, Time::ZERO);
+        }
+        self.reset(cx);
     }
 
     fn input(&mut self, _: u16, level: bool, cx: &mut Cx<'_>) {

@@ -3,7 +3,7 @@
 //! Data sheet ST7789V, version 1.6: 8.4 (4-line serial interface), 8.8 (data format), 8.12 (address control),
 //! 9.1 (commands).
 
-use consort_core::component::{Component, Cx, Form, Model, Part, Picture};
+use consort_core::component::{Component, Cx, Form, Model, Part, Picture, ResetCause};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -322,6 +322,14 @@ impl Component for St7789 {
     fn reset(&mut self, cx: &mut Cx<'_>) {
         (self.selected, self.data, self.in_reset) = (false, false, false);
         self.watch_light(cx);
+    }
+
+    fn restart(&mut self, cause: ResetCause, cx: &mut Cx<'_>) {
+        if cause == ResetCause::PowerOn {
+            self.defaults();
+            self.memory.fill(0);
+        }
+        self.reset(cx);
     }
 
     fn input(&mut self, pin: u16, level: bool, cx: &mut Cx<'_>) {
