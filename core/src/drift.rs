@@ -291,6 +291,10 @@ impl Device for Drifting {
         self.device.picture(part)
     }
 
+    fn contents(&self) -> Vec<(String, Vec<u8>)> {
+        self.device.contents()
+    }
+
     fn debug(&mut self) -> Option<&mut dyn Debug> {
         self.device.debug()
     }
