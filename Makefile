@@ -4,12 +4,12 @@
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test check bench firmware clean
+.PHONY: help setup build demo demo-linux test check bench firmware clean
 
 help: ## lists what there is
 	@echo "Consort: a fleet of virtual devices in one deterministic virtual time"
 	@echo
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-16s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-16s %s\n", $$1, $$2 }'
 
 setup: ## installs what the build needs (cmake, libclang, ...) or says what to install
 	@.ci/setup build
@@ -21,6 +21,11 @@ demo: build ## a phone finds a watch and two sensors on the soft bus; all are cu
 	@target/release/consort run demo/softbus.json --for 80s || { echo "make: the demo failed; the line above says why" >&2; exit 1; }
 	@echo "A watch on a walk; its pictures go to target/demo"
 	@target/release/consort run demo/pinetime.json --for 32s --screenshots target/demo --every 1s || { echo "make: the demo failed; the line above says why" >&2; exit 1; }
+
+demo-linux: build ## the same story with a phone that runs Debian's Linux
+	@.ci/setup test
+	@firmware/phone/linux.sh target/phone || { echo "make: Debian's arm64 packages cannot be had; the line above says why" >&2; exit 1; }
+	@target/release/consort run demo/linux.json --for 30s
 
 test: setup ## all tests
 	@.ci/test || { echo "make: tests failed; what they said is in target/test" >&2; exit 1; }

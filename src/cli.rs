@@ -62,14 +62,33 @@ guest ended with 0; 1 when not; 2 for bad usage or bad files.
 Examples:
   consort boot mps2-an385 zephyr.elf --for 5s
   consort boot mps2-an386 app.elf --until 'login: $' --send 'root\\n'
-  consort boot my-board.json boot.bin@0x0 app.hex --for 10s"
+  consort boot my-board.json boot.bin@0x0 app.hex --for 10s
+  consort boot virt-a53 --kernel Image --initrd initrd.gz --disk root.ext4 --append 'console=ttyAMA0' --for 1min"
 )]
 pub struct BootArgs {
     /// A board by name (see `consort boards`), or a board file ending in .json.
     pub board: String,
     /// Firmware: ELF, Intel HEX, UF2, or a raw binary as FILE@ADDRESS. Several are loaded together.
-    #[arg(required = true)]
+    #[arg(required_unless_present = "kernel")]
     pub image: Vec<String>,
+    /// Start this Linux kernel instead: an arm64 Image, or a zImage on a 32-bit board.
+    #[arg(long, value_name = "FILE")]
+    pub kernel: Option<PathBuf>,
+    /// Give the kernel this initial RAM disk.
+    #[arg(long, value_name = "FILE", requires = "kernel")]
+    pub initrd: Option<PathBuf>,
+    /// Give the kernel this command line.
+    #[arg(long, value_name = "TEXT", default_value = "", requires = "kernel")]
+    pub append: String,
+    /// Use this device tree blob instead of the one made from the board file.
+    #[arg(long, value_name = "FILE")]
+    pub dtb: Option<PathBuf>,
+    /// Write the device tree blob that the guest would get to this file, and boot nothing.
+    #[arg(long, value_name = "FILE")]
+    pub dump_dtb: Option<PathBuf>,
+    /// Put this file into the board's first drive, or into the one named in front, as in disk0=FILE.
+    #[arg(long, value_name = "FILE")]
+    pub disk: Vec<String>,
     /// How long to run, in virtual time.
     #[arg(long = "for", value_name = "TIME", default_value = "10s")]
     pub duration: Time,

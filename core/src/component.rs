@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::bus::{Addr, BusError, Width};
+use crate::bus::{Addr, BusError, Memory, Width};
 pub use crate::panel::{Channel, Form, Picture, SetError, Takes, Value};
 use crate::rng::Rng;
 use crate::state::State;
@@ -472,6 +472,16 @@ pub trait Component: State + Send {
     /// What it shows to the eye.
     fn picture(&self) -> Option<Picture> {
         None
+    }
+    /// What it shows to the eye when that lies in guest memory: a display controller that scans it out.
+    fn scan_out(&self, memory: &dyn Memory) -> Option<Picture> {
+        let _ = memory;
+        None
+    }
+    /// Puts a medium in before the first run: the contents of a disk or a card. False when there is no place for one.
+    fn insert(&mut self, medium: Arc<[u8]>) -> bool {
+        let _ = medium;
+        false
     }
 }
 

@@ -123,6 +123,8 @@ pub enum Stop {
     Semihosting,
     /// The guest asked for a system reset.
     ResetRequest,
+    /// The guest switched its machine off.
+    PowerOff,
     /// The core cannot go on because Consort does not model something; PC is at it.
     Unimplemented(String),
 }

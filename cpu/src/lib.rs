@@ -4,6 +4,8 @@
     reason = "all unsafe code of the project lives in this crate, behind the engine wrapper"
 )]
 
+pub mod cortex_a;
 pub mod cortex_m;
 pub mod engine;
+mod regions;
 pub mod timing;

@@ -53,7 +53,7 @@ typedef struct {
 /* The adapter reads and writes memory behind the compiler's back. */
 static void MemoryBarrier(void)
 {
-    __asm volatile("dmb" ::: "memory");
+    __asm volatile("dmb sy" ::: "memory");
 }
 
 /* Commands are carried out when CMD_HEAD is written: the result is there at once. */

@@ -119,6 +119,9 @@ pub struct Board {
     /// board's blocks can be loaded when empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hex_boards: Vec<Num>,
+    /// The root of the device tree that operating systems are given; none is made without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<Value>,
 }
 
 /// A processor.
@@ -129,7 +132,7 @@ pub struct Processor {
     pub core: CoreKind,
     /// Core clock in Hz.
     pub clock: u64,
-    /// External interrupt lines, at most 496 on Cortex-M.
+    /// External interrupt lines, at most 496 on Cortex-M; shared peripheral interrupts of a GIC, at most 988.
     #[serde(default = "default_interrupts")]
     pub interrupts: u16,
     /// Implemented priority bits (Cortex-M): 2 on ARMv6-M, 3 to 8 elsewhere; the core's usual number when absent.
@@ -141,7 +144,7 @@ pub struct Processor {
     /// Whether there is an FPU.
     #[serde(default)]
     pub fpu: bool,
-    /// Address of the vector table after reset.
+    /// Address of the vector table after reset; on Cortex-A of the first instruction.
     #[serde(default = "zero")]
     pub vectors: Num,
     /// The SysTick reference clock in Hz; none when absent.
@@ -162,6 +165,9 @@ pub struct Processor {
     /// Whether the chip resets itself when the processor locks up.
     #[serde(default)]
     pub lockup_resets: bool,
+    /// Where a Cortex-A's interrupt controller is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gic: Option<Gic>,
 }
 
 /// What an instruction takes.
@@ -192,6 +198,16 @@ pub struct Waits {
     pub data: u8,
 }
 
+/// A GICv2's two halves.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Gic {
+    /// The distributor's address, 4 KiB.
+    pub distributor: Num,
+    /// The CPU interface's address, 8 KiB.
+    pub cpu_interface: Num,
+}
+
 fn zero() -> Num {
     Num(0)
 }
@@ -216,6 +232,10 @@ pub enum CoreKind {
     CortexM7,
     /// ARMv8-M Cortex-M33.
     CortexM33,
+    /// ARMv7-A Cortex-A15.
+    CortexA15,
+    /// ARMv8-A Cortex-A53.
+    CortexA53,
 }
 
 /// A block of memory.
@@ -241,6 +261,9 @@ pub struct Memory {
     /// Its wait states; none when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits: Option<Waits>,
+    /// Its node in the device tree; RAM without one is a memory node, the operating system's to use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<Value>,
 }
 
 /// Kinds of memory.
@@ -264,7 +287,7 @@ pub struct Peripheral {
     pub kind: String,
     /// First address.
     pub at: Num,
-    /// Size of its address range, default 4 KiB.
+    /// Size of its address range, default 4 KiB; 0 for one without registers.
     #[serde(default = "default_size")]
     pub size: Num,
     /// The model's own settings.
@@ -276,6 +299,9 @@ pub struct Peripheral {
     /// Which pins of other components its lines drive: `"gpio0.in3"`, or a list.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub wires: IndexMap<String, Wires>,
+    /// Its node in the device tree; `reg` and `interrupts` are filled in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<Value>,
 }
 
 fn default_size() -> Num {
@@ -426,7 +452,7 @@ impl Board {
             self.peripherals.iter().map(|(name, p)| (p.at, p.size, format!("/peripherals/{name}"), false));
         for (at, size, pointer, is_memory) in memory.chain(blocks) {
             let end = at.0.checked_add(size.0);
-            if size.0 == 0 || end.is_none_or(|end| end > 1 << 48) {
+            if (size.0 == 0 && is_memory) || end.is_none_or(|end| end > 1 << 48) {
                 return Err(document
                     .error(&pointer, format!("{size:?} bytes at {at:?} do not fit the address space")));
             }
@@ -438,6 +464,9 @@ impl Board {
             }
             if size.0 > 1 << 32 {
                 return Err(document.error(&pointer, format!("{size:?} bytes are more than 4 GiB")));
+            }
+            if size.0 == 0 {
+                continue;
             }
             if let Some((.., other)) =
                 ranges.iter().find(|(start, len, _)| at.0 < start + len && *start < at.0 + size.0)

@@ -1,12 +1,25 @@
 //! From a board's processor to a core.
 
 use consort_core::cpu::Core;
+use consort_cpu::cortex_a::{self, CortexA, CortexAConfig};
 use consort_cpu::cortex_m::{ConfigError, CortexM, CortexMConfig, CycleTiming, Model, Reference, Slow};
 
-use crate::board::{Board, CoreKind, Timing};
+use crate::board::{Board, CoreKind, Processor, Timing};
+use crate::boot::Prepared;
+
+/// Why a board's processor cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CoreError {
+    #[error(transparent)]
+    M(#[from] ConfigError),
+    #[error(transparent)]
+    A(#[from] cortex_a::ConfigError),
+    #[error("a Cortex-A needs `gic`: the addresses of its interrupt controller")]
+    NoGic,
+}
 
 /// Builds the core a board names.
-pub(crate) fn build(board: &Board, timing: Timing) -> Result<Box<dyn Core>, ConfigError> {
+pub(crate) fn build(board: &Board, timing: Timing, prepared: &Prepared) -> Result<Box<dyn Core>, CoreError> {
     let processor = &board.processor;
     let model = match processor.core {
         CoreKind::CortexM0 => Model::M0,
@@ -16,6 +29,8 @@ pub(crate) fn build(board: &Board, timing: Timing) -> Result<Box<dyn Core>, Conf
         CoreKind::CortexM4 => Model::M4,
         CoreKind::CortexM7 => Model::M7,
         CoreKind::CortexM33 => Model::M33,
+        CoreKind::CortexA15 => return application(cortex_a::Model::A15, processor, prepared),
+        CoreKind::CortexA53 => return application(cortex_a::Model::A53, processor, prepared),
     };
     let mut config = CortexMConfig {
         mpu_regions: processor.mpu_regions,
@@ -52,6 +67,23 @@ fn cycles(board: &Board) -> CycleTiming {
         slow: slow.collect(),
         peripherals: board.processor.peripheral_cycles,
     }
+}
+
+fn application(
+    model: cortex_a::Model,
+    processor: &Processor,
+    prepared: &Prepared,
+) -> Result<Box<dyn Core>, CoreError> {
+    let gic = processor.gic.ok_or(CoreError::NoGic)?;
+    Ok(Box::new(CortexA::new(CortexAConfig {
+        model,
+        clock: processor.clock,
+        interrupts: processor.interrupts,
+        distributor: gic.distributor.0,
+        cpu_interface: gic.cpu_interface.0,
+        start: prepared.start.unwrap_or(processor.vectors.0),
+        argument: prepared.argument,
+    })?))
 }
 
 /// The reduced ratio of two frequencies; one too fine for 32 bits is refused by the core.

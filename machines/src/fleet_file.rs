@@ -1,6 +1,7 @@
 //! Fleet files: devices, boards, firmware, links, stimuli and the seed, as data.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use consort_core::component::PortKind;
 use consort_core::device::{Action, Device, Port};
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::board::{Board, Num, Timing};
+use crate::boot::{Boot, File};
 use crate::json::{Document, JsonError, pointer_of};
 use crate::loader::{self, Firmware, LoadError};
 use crate::machine::{BuildError, Machine, Options, Semihosting};
@@ -61,6 +63,21 @@ pub struct DeviceEntry {
     /// Instead of a board with firmware: a soft-bus node that follows a script.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scripted: Option<Box<PhoneConfig>>,
+    /// A Linux kernel to start instead of firmware, on a board with a device tree, by path relative to this file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<String>,
+    /// The kernel's initial RAM disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initrd: Option<String>,
+    /// The kernel's command line.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub append: String,
+    /// A device tree blob instead of the one made from the board file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dtb: Option<String>,
+    /// The contents of disks and cards, by the component's name: paths relative to this file.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub media: IndexMap<String, String>,
     /// Settings of components that replace the board's: `{"ethernet": {"mac": "02:00:00:00:00:01"}}`.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub config: IndexMap<String, Value>,
@@ -79,6 +96,29 @@ pub struct DeviceEntry {
     /// Where the device is, in metres (east, north, up), for radio links; the origin when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<Position>,
+}
+
+impl DeviceEntry {
+    /// Reads the files besides the firmware; a fault with the field that names the file.
+    #[expect(clippy::type_complexity, reason = "two halves of the machine's options")]
+    fn files(&self, folder: &Path) -> Result<(Boot, Vec<(String, Arc<[u8]>)>), (String, LoadFleetError)> {
+        let read = |field: &str, path: &Option<String>| {
+            let read =
+                |path: &String| read_file(&folder.join(path)).map_err(|error| (field.to_owned(), error));
+            path.as_ref().map(read).transpose()
+        };
+        let boot = Boot {
+            kernel: read("kernel", &self.kernel)?,
+            initrd: read("initrd", &self.initrd)?,
+            append: self.append.clone(),
+            tree: read("dtb", &self.dtb)?,
+        };
+        let media = self.media.iter().map(|(name, path)| {
+            let file = read_file(&folder.join(path)).map_err(|error| (format!("media/{name}"), error))?;
+            Ok((name.clone(), file.bytes))
+        });
+        Ok((boot, media.collect::<Result<_, _>>()?))
+    }
 }
 
 /// One image or several.
@@ -303,6 +343,11 @@ pub fn read_bytes(path: &Path) -> Result<Vec<u8>, LoadFleetError> {
     std::fs::read(path).map_err(|error| LoadFleetError::Io { path: path.display().to_string(), error })
 }
 
+/// Reads a file that is put into memory or a drive.
+pub fn read_file(path: &Path) -> Result<File, LoadFleetError> {
+    Ok(File { name: path.display().to_string(), bytes: read_bytes(path)?.into() })
+}
+
 /// Finds a board: by name among those that come with Consort, or by the path of a file.
 pub fn find_board(name: &str, relative_to: &Path) -> Result<Option<(Board, Document)>, LoadFleetError> {
     if let Some(found) = Board::builtin(name) {
@@ -432,7 +477,7 @@ impl FleetFile {
         overrides: &Overrides,
     ) -> Result<Machine, LoadFleetError> {
         let pointer = device_pointer(name, document)?;
-        if entry.board.is_empty() || entry.firmware.is_empty() {
+        if entry.board.is_empty() || (entry.firmware.is_empty() && entry.kernel.is_none()) {
             let message = "a device needs `board` and `firmware`, or `scripted` instead of both";
             return Err(document.error(&pointer, message).into());
         }
@@ -476,8 +521,12 @@ impl FleetFile {
                 .map_err(|error| document.error(&at, format!("{}: {error}", path.display())))?;
             contents.insert(part.clone(), bytes);
         }
+        let (boot, media) = entry
+            .files(folder)
+            .map_err(|(field, error)| document.error(&format!("{pointer}/{field}"), error.to_string()))?;
         let config = entry.config.clone();
-        let options = Options { name: name.to_owned(), seed, config, contents, semihosting, timing };
+        let name_of = name.to_owned();
+        let options = Options { name: name_of, seed, config, contents, semihosting, timing, boot, media };
         Machine::build(&board, &board_document, &firmware, options).map_err(|error| match error {
             BuildError::Config { path, message } => {
                 document.error(&format!("{pointer}/config{}", pointer_of(&path)), message).into()

@@ -3,6 +3,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`board`] | board files |
+//! | [`boot`] | device trees, and kernels in memory |
 //! | [`fleet_file`] | fleet files, and the fleets they describe |
 //! | [`json`] | JSON with comments, and errors that name the place |
 //! | [`loader`] | ELF, Intel HEX, UF2 and raw binaries |
@@ -10,6 +11,7 @@
 //! | [`scenario`] | scenario files: what is done to a fleet and expected of it, and the judge |
 
 pub mod board;
+pub mod boot;
 mod cores;
 pub mod fleet_file;
 pub mod json;

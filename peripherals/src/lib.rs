@@ -10,6 +10,7 @@
 //! | [`nrf`] | Nordic nRF51 and nRF52 |
 //! | [`parts`] | sensors, buttons and displays beside the chip |
 //! | [`softbus`] | the soft bus: codec, stack, adapter, scripted phones |
+//! | [`virtio`] | virtio devices on the memory-mapped transport |
 //! | [`generic`] | blocks that belong to no vendor |
 //! | [`block`] | what register blocks have in common |
 //! | [`count`] | counters computed from time |
@@ -22,6 +23,7 @@ pub mod nrf;
 pub mod parts;
 pub mod smsc;
 pub mod softbus;
+pub mod virtio;
 
 use std::sync::LazyLock;
 
@@ -38,14 +40,21 @@ pub fn models() -> &'static [ModelEntry] {
             ModelEntry::peripheral::<arm::CmsdkWatchdog>(),
             ModelEntry::peripheral::<arm::Mps2Fpgaio>(),
             ModelEntry::peripheral::<arm::Mps2Scc>(),
+            ModelEntry::peripheral::<arm::Pl011>(),
             ModelEntry::peripheral::<arm::Pl022>(),
+            ModelEntry::peripheral::<arm::Pl031>(),
+            ModelEntry::peripheral::<arm::Pl061>(),
             ModelEntry::peripheral::<arm::VersatileI2c>(),
             ModelEntry::peripheral::<smsc::Lan9118>(),
+            ModelEntry::peripheral::<generic::CfiFlash>(),
+            ModelEntry::peripheral::<generic::Framebuffer>(),
+            ModelEntry::peripheral::<generic::FwCfg>(),
             ModelEntry::peripheral::<generic::Unmodelled>(),
             ModelEntry::peripheral::<softbus::Adapter>(),
         ];
         models.extend_from_slice(nrf::MODELS);
         models.extend_from_slice(parts::MODELS);
+        models.extend_from_slice(virtio::MODELS);
         models.sort_by_key(|model| model.kind);
         models
     });

@@ -14,6 +14,9 @@ fn samples() -> Vec<serde_json::Value> {
         serde_json::json!({}),
         serde_json::json!({ "clock": 25_000_000 }),
         serde_json::json!({ "id": 0x4104_3850_u32 }),
+        serde_json::json!({ "size": 0x10_0000 }),
+        serde_json::json!({ "width": 48, "height": 80 }),
+        serde_json::json!({ "width": 48, "height": 80, "base": 0 }),
     ]
 }
 
@@ -79,7 +82,8 @@ fn registers_are_sorted_aligned_and_their_fields_fit() {
 #[test]
 fn registers_read_their_reset_value_after_reset() {
     // These hold what the board or the world says, not a constant.
-    let from_outside = ["SCC_ID", "SCC_AID", "CFG_REG4"];
+    let from_outside =
+        ["SCC_ID", "SCC_AID", "CFG_REG4", "RTCDR", "DeviceID", "DeviceFeatures", "SIZE", "STRIDE", "BASE"];
     for (kind, peripheral) in peripherals().into_iter().filter(|(kind, _)| !kind.starts_with("nordic")) {
         let mut bench = Bench::new(peripheral);
         bench.call(|peripheral, cx| peripheral.reset(cx));

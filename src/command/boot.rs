@@ -11,7 +11,8 @@ use consort_core::trace::{Event, Kind};
 use consort_core::{Addr, Time};
 use consort_machines::Machine;
 use consort_machines::board::{Board, Num};
-use consort_machines::fleet_file::{find_board, load_images, read_bytes};
+use consort_machines::boot::Boot;
+use consort_machines::fleet_file::{find_board, load_images, read_bytes, read_file};
 use consort_machines::machine::{Options, Semihosting};
 
 use crate::cli::BootArgs;
@@ -38,6 +39,9 @@ pub fn run(args: &BootArgs) -> Result<ExitCode, Failure> {
         typed.extend(read_bytes(path)?);
     }
     let machine = build(args)?;
+    if let Some(path) = &args.dump_dtb {
+        return dump_tree(path, &machine);
+    }
     let uart = choose_uart(args.uart.as_deref(), &machine)?;
     let mut fleet = Fleet::new(vec![(DEVICE.to_owned(), Box::new(machine))])?;
     let port = fleet.ports(0)[usize::from(uart)].name.clone();
@@ -107,14 +111,37 @@ fn build(args: &BootArgs) -> Result<Machine, Failure> {
             let path = args.semihosting_dir.as_deref().unwrap_or(Path::new(""));
             Failure::bad(format!("{}: {error}", path.display()))
         })?;
+    let read = |path: &Option<PathBuf>| path.as_deref().map(read_file).transpose();
+    let boot = Boot {
+        kernel: read(&args.kernel)?,
+        initrd: read(&args.initrd)?,
+        append: args.append.clone(),
+        tree: read(&args.dtb)?,
+    };
+    let mut media = Vec::new();
+    for disk in &args.disk {
+        let (name, path) = match disk.split_once('=') {
+            Some((name, path)) if !Path::new(disk).exists() => (name, path),
+            _ => ("", disk.as_str()),
+        };
+        media.push((name.to_owned(), read_file(Path::new(path))?.bytes));
+    }
     let options = Options {
         name: DEVICE.to_owned(),
         seed: args.seed,
         semihosting,
         timing: args.timing.map(Into::into).unwrap_or_default(),
+        boot,
+        media,
         ..Options::default()
     };
     Ok(Machine::build(&board, &document, &firmware, options)?)
+}
+
+fn dump_tree(path: &Path, machine: &Machine) -> Result<ExitCode, Failure> {
+    let tree = machine.device_tree().ok_or_else(|| Failure::bad("this board has no device tree"))?;
+    std::fs::write(path, tree).map_err(|error| Failure::bad(format!("{}: {error}", path.display())))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// `FILE` or `FILE@ADDRESS`; a file whose name has an @ of its own is found first.

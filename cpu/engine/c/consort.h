@@ -149,6 +149,8 @@ enum consort_reg {
     CONSORT_REG_PSPLIM = 36,
     CONSORT_REG_EXCLUSIVE_ADDRESS = 37,
     CONSORT_REG_EXCLUSIVE_VALUE = 38,
+    /* The second register of a pair. */
+    CONSORT_REG_EXCLUSIVE_HIGH = 39,
     CONSORT_REG_S0 = 64,
     CONSORT_REG_D0 = 96,
     CONSORT_REG_MPU_RBAR0 = 128,

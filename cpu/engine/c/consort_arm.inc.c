@@ -220,6 +220,51 @@ static void consort_m_write(struct uc_struct *uc, uint32_t reg, uint32_t value)
     }
 }
 
+/* A core's integer registers, banks, flags and system registers as 64-bit words: all that is plain data in front of
+ * the M-profile's part. The hidden flags among them are derived, and read as 0. */
+#define CONSORT_REG_PLAIN_COUNT 0x2ffff
+#define CONSORT_REG_PLAIN0 0x30000
+#define CONSORT_PLAIN_SIZE offsetof(CPUARMState, v7m)
+
+static uint32_t consort_plain_piece(uint32_t reg, size_t *at)
+{
+    *at = (size_t)(reg - CONSORT_REG_PLAIN0) * 8;
+    if (reg < CONSORT_REG_PLAIN0 || *at >= CONSORT_PLAIN_SIZE) {
+        return 0;
+    }
+    return CONSORT_PLAIN_SIZE - *at < 8 ? CONSORT_PLAIN_SIZE - *at : 8;
+}
+
+static uint64_t consort_plain_read(CPUARMState *env, uint32_t reg)
+{
+    uint32_t hidden = env->hflags;
+    uint64_t value = 0;
+    size_t at;
+    uint32_t size;
+
+    if (reg == CONSORT_REG_PLAIN_COUNT) {
+        return (CONSORT_PLAIN_SIZE + 7) / 8;
+    }
+    size = consort_plain_piece(reg, &at);
+    env->hflags = 0;
+    memcpy(&value, (uint8_t *)env + at, size);
+    env->hflags = hidden;
+    return value;
+}
+
+static void consort_plain_write(struct uc_struct *uc, CPUARMState *env, uint32_t reg, uint64_t value)
+{
+    uint32_t hidden = env->hflags;
+    size_t at;
+    uint32_t size = consort_plain_piece(reg, &at);
+
+    memcpy((uint8_t *)env + at, &value, size);
+    env->hflags = hidden;
+    if (size != 0 && at + size == CONSORT_PLAIN_SIZE) {
+        consort_flush_memory(uc);
+    }
+}
+
 /* The registers of the cores that take their exceptions themselves. */
 static uint64_t consort_a_read(struct uc_struct *uc, uint32_t reg)
 {
@@ -246,6 +291,9 @@ static uint64_t consort_a_read(struct uc_struct *uc, uint32_t reg)
     if (reg >= CONSORT_REG_TIMER_CVAL0 && reg < CONSORT_REG_TIMER_CVAL0 + 4) {
         return env->cp15.c14_timer[reg - CONSORT_REG_TIMER_CVAL0].cval;
     }
+    if (reg >= CONSORT_REG_V0 && reg < CONSORT_REG_V0 + 64) {
+        return aa64_vfp_qreg(env, (reg - CONSORT_REG_V0) / 2)[reg & 1];
+    }
     if (!is_a64(env)) {
         return 0;
     }
@@ -255,9 +303,6 @@ static uint64_t consort_a_read(struct uc_struct *uc, uint32_t reg)
     if (reg >= CONSORT_REG_SP_EL0 && reg < CONSORT_REG_SP_EL0 + 4) {
         aarch64_save_sp(env, arm_current_el(env));
         return env->sp_el[reg - CONSORT_REG_SP_EL0];
-    }
-    if (reg >= CONSORT_REG_V0 && reg < CONSORT_REG_V0 + 64) {
-        return aa64_vfp_qreg(env, (reg - CONSORT_REG_V0) / 2)[reg & 1];
     }
     if (reg >= CONSORT_REG_SYSTEM && reg < CONSORT_REG_SYSTEM + 0x10000) {
         const ARMCPRegInfo *ri = get_arm_cp_reginfo(ARM_CPU(uc->cpu)->cp_regs, consort_system_key(reg));
@@ -306,6 +351,8 @@ static void consort_a_write(struct uc_struct *uc, uint32_t reg, uint64_t value)
         env->cp15.c14_timer[reg - CONSORT_REG_TIMER_CTL0].ctl = value & 7;
     } else if (reg >= CONSORT_REG_TIMER_CVAL0 && reg < CONSORT_REG_TIMER_CVAL0 + 4) {
         env->cp15.c14_timer[reg - CONSORT_REG_TIMER_CVAL0].cval = value;
+    } else if (reg >= CONSORT_REG_V0 && reg < CONSORT_REG_V0 + 64) {
+        aa64_vfp_qreg(env, (reg - CONSORT_REG_V0) / 2)[reg & 1] = value;
     } else if (!is_a64(env)) {
         return;
     } else if (reg >= CONSORT_REG_X0 && reg < CONSORT_REG_X0 + 32) {
@@ -314,8 +361,6 @@ static void consort_a_write(struct uc_struct *uc, uint32_t reg, uint64_t value)
         aarch64_save_sp(env, el);
         env->sp_el[reg - CONSORT_REG_SP_EL0] = value;
         aarch64_restore_sp(env, el);
-    } else if (reg >= CONSORT_REG_V0 && reg < CONSORT_REG_V0 + 64) {
-        aa64_vfp_qreg(env, (reg - CONSORT_REG_V0) / 2)[reg & 1] = value;
 #ifdef TARGET_AARCH64
     } else if (reg >= CONSORT_REG_SYSTEM && reg < CONSORT_REG_SYSTEM + 0x10000) {
         uc_arm64_cp_reg cp = {
@@ -343,12 +388,18 @@ static uint64_t consort_arm_read(struct uc_struct *uc, uint32_t reg)
 {
     CPUARMState *env = consort_env(uc);
 
+    if (reg >= CONSORT_REG_PLAIN_COUNT) {
+        return consort_plain_read(env, reg);
+    }
+
     if (is_a64(env)) {
         switch (reg) {
         case CONSORT_REG_EXCLUSIVE_ADDRESS:
             return env->exclusive_addr;
         case CONSORT_REG_EXCLUSIVE_VALUE:
             return env->exclusive_val;
+        case CONSORT_REG_EXCLUSIVE_HIGH:
+            return env->exclusive_high;
         }
         return consort_a_read(uc, reg);
     }
@@ -379,6 +430,10 @@ static void consort_arm_write(struct uc_struct *uc, uint32_t reg, uint64_t value
     CPUARMState *env = consort_env(uc);
 
     uc->consort->stale_flags = true;
+    if (reg >= CONSORT_REG_PLAIN_COUNT) {
+        consort_plain_write(uc, env, reg, value);
+        return;
+    }
     if (is_a64(env)) {
         switch (reg) {
         case CONSORT_REG_EXCLUSIVE_ADDRESS:
@@ -386,6 +441,9 @@ static void consort_arm_write(struct uc_struct *uc, uint32_t reg, uint64_t value
             return;
         case CONSORT_REG_EXCLUSIVE_VALUE:
             env->exclusive_val = value;
+            return;
+        case CONSORT_REG_EXCLUSIVE_HIGH:
+            env->exclusive_high = value;
             return;
         }
         consort_a_write(uc, reg, value);
@@ -569,6 +627,7 @@ static void consort_arm_open(struct uc_struct *uc, const struct consort_options 
     if (uc->consort->deliver) {
         /* A machine without secure firmware and hypervisor starts at EL1. */
         env->features &= ~(1ull << ARM_FEATURE_EL3 | 1ull << ARM_FEATURE_EL2);
+        cpu->isar.id_aa64pfr0 &= ~0xff00ull;
     }
     if (arm_feature(env, ARM_FEATURE_M)) {
         env->features &= ~(1ull << ARM_FEATURE_M_SECURITY);

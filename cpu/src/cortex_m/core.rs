@@ -13,13 +13,14 @@ use super::config::{ConfigError, CortexMConfig};
 use super::debug::{Comparator, Compared};
 use super::exceptions::{FP_WORDS, Lockup};
 use super::fault::Verdict;
-use super::live::{Live, Port, Regions};
+use super::live::{Live, Port};
 use super::nvic::number::{IRQ0, NMI};
 use super::pace::Pace;
 use super::registers::{self, Registers, THUMB};
 use super::scb;
 use super::system::{ResetRequest, Rest, System};
 use crate::engine::{AccessKind, Engine, Exception, Exit, Options, Perms, Reg, Stop as EngineStop};
+use crate::regions::Regions;
 
 /// The line number by which [`Core::set_line`] and [`Core::pulse_line`] mean NMI.
 pub const NMI_LINE: u16 = u16::MAX;

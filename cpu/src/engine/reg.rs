@@ -63,6 +63,8 @@ impl Reg {
     pub const EXCLUSIVE_ADDRESS: Reg = Reg(37);
     /// The exclusive monitor's remembered value.
     pub const EXCLUSIVE_VALUE: Reg = Reg(38);
+    /// AArch64: the second register's value, of a pair.
+    pub const EXCLUSIVE_HIGH: Reg = Reg(39);
 
     /// AArch64 and RISC-V: the address of the next instruction.
     pub const PC64: Reg = Reg(544);
@@ -126,6 +128,15 @@ impl Reg {
         } else {
             Reg(Reg::NONE)
         }
+    }
+
+    /// AArch64 and A-profile: how many words [`Reg::plain`] has.
+    pub const PLAIN_COUNT: Reg = Reg(0x2_FFFF);
+
+    /// AArch64 and A-profile: the integer registers with their banks, flags and system registers, as the engine keeps
+    /// them. Written in order from the first to the last, they put a core of the same kind into the same state.
+    pub const fn plain(n: u16) -> Reg {
+        Reg(0x3_0000 + n as u32)
     }
 
     /// R0 to R15 of the 32-bit Arm cores.

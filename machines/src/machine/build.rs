@@ -1,5 +1,7 @@
 //! Builds a machine from a board and firmware.
 
+use std::sync::Arc;
+
 use consort_core::component::{Built, Component, NodeId, ResetCause};
 use consort_core::cpu::{Core, NMI, Region, RegionKind};
 use consort_core::device::Port;
@@ -13,7 +15,8 @@ use super::bus::{Block, MachineBus, Node, OffChip, RomWrites, Target};
 use super::inbox::Inbox;
 use super::semihosting::{self, Semihosting};
 use super::{Machine, Power};
-use crate::board::{Board, Irq, MemoryKind, Timing, Wires};
+use crate::board::{Board, CoreKind, Irq, MemoryKind, Timing, Wires};
+use crate::boot::{self, Boot};
 use crate::json::{Document, JsonError, pointer_of};
 use crate::loader::{Firmware, Processor};
 use crate::{cores, suggest};
@@ -52,6 +55,10 @@ pub struct Options {
     pub semihosting: Semihosting,
     /// What an instruction takes.
     pub timing: Timing,
+    /// A kernel that is started instead of the board's firmware.
+    pub boot: Boot,
+    /// What lies in drives and slots, by the component's name; an empty name is the first that takes a medium.
+    pub media: Vec<(String, Arc<[u8]>)>,
 }
 
 /// The address an Ethernet port has when nobody gives it one: locally administered, from the device's name.
@@ -71,11 +78,20 @@ impl Machine {
     ) -> Result<Self, BuildError> {
         let clock = Clock::new(board.processor.clock)
             .map_err(|error| document.error("/processor/clock", error.to_string()))?;
-        let mut core = cores::build(board, options.timing).map_err(|error| {
+        let prepared = boot::prepare(board, document, firmware, &options.boot, &options.name, options.seed)?;
+        let mut core = cores::build(board, options.timing, &prepared).map_err(|error| {
             document.error("/processor", format!("the processor cannot be built: {error}"))
         })?;
         let regions = map_memory(board, document, core.as_mut())?;
         load(board, firmware, core.as_mut())?;
+        for (at, file) in &prepared.loads {
+            core.memory_mut().write(*at, &file.bytes).map_err(|_| {
+                let (name, len) = (&file.name, file.bytes.len());
+                BuildError::Firmware(format!(
+                    "{name}: {len} bytes at {at:#x} are not inside the board's memory"
+                ))
+            })?;
+        }
         let mut bus = MachineBus::new(clock, Rng::new(options.seed, &options.name));
         let (ports, port_nodes) = place(board, document, &options, &mut bus)?;
         for (name, contents) in &options.contents {
@@ -100,12 +116,36 @@ impl Machine {
             received: 0,
             sent: 0,
             console: console.map(|index| index as u16),
+            loads: prepared.loads,
         };
+        for (name, medium) in options.media {
+            machine.insert(&name, medium)?;
+        }
         machine.bus.reset(ResetCause::PowerOn, Time::ZERO, machine.core.memory_mut());
         machine.core.reset();
         machine.apply_irqs();
         machine.bus.recorder = Recorder::default();
         Ok(machine)
+    }
+}
+
+impl Machine {
+    /// Puts a medium into the component called `name`, or into the first that takes one when that is empty.
+    fn insert(&mut self, name: &str, medium: Arc<[u8]>) -> Result<(), BuildError> {
+        let nodes = 0..self.bus.nodes.len();
+        let taken = nodes.into_iter().any(|node| {
+            (name.is_empty() || self.bus.nodes[node].name == name)
+                && self.bus.component_mut(NodeId(node as u16)).insert(medium.clone())
+        });
+        if taken {
+            return Ok(());
+        }
+        Err(BuildError::Firmware(if name.is_empty() {
+            "the board has nothing that takes a disk or another medium".to_owned()
+        } else {
+            let names = self.bus.nodes.iter().map(|node| node.name.as_str());
+            format!("`{name}` takes no disk or other medium{}", suggest(name, names))
+        }))
     }
 }
 
@@ -136,7 +176,11 @@ fn map_memory(board: &Board, document: &Document, core: &mut dyn Core) -> Result
 }
 
 fn load(board: &Board, firmware: &Firmware, core: &mut dyn Core) -> Result<(), BuildError> {
-    firmware.check_processor(Processor::Arm).map_err(|error| BuildError::Firmware(error.to_string()))?;
+    let processor = match board.processor.core {
+        CoreKind::CortexA53 => Processor::Aarch64,
+        _ => Processor::Arm,
+    };
+    firmware.check_processor(processor).map_err(|error| BuildError::Firmware(error.to_string()))?;
     for (file, segment) in firmware.segments() {
         core.memory_mut().write(segment.addr, &segment.data).map_err(|_| {
             let memory: Vec<String> = board

@@ -18,6 +18,7 @@ use consort_core::state::StateError;
 use consort_core::trace::{CoreEvent, Digest, Event, Level};
 use consort_core::{Addr, Clock, Cycles, Time};
 
+use crate::boot::File;
 use crate::loader::Symbols;
 use bus::{IrqChange, MachineBus};
 use inbox::Inbox;
@@ -42,6 +43,8 @@ pub struct Machine {
     received: u64,
     sent: u64,
     console: Option<u16>,
+    /// What a boot loader puts into memory before each start.
+    loads: Vec<(Addr, File)>,
 }
 
 /// Whether the processor may run.
@@ -80,6 +83,11 @@ impl Machine {
         }
     }
 
+    /// The device tree blob that the guest is given.
+    pub fn device_tree(&self) -> Option<&[u8]> {
+        self.loads.last().map(|(_, file)| &*file.bytes)
+    }
+
     /// The firmware's symbols.
     pub fn symbols(&self) -> &Symbols {
         &self.symbols
@@ -89,6 +97,10 @@ impl Machine {
         let now = self.time();
         self.bus.recorder.log(now, Level::Info, "machine", format!("reset: {cause}"));
         self.bus.reset(cause, now, self.core.memory_mut());
+        for (at, file) in &self.loads {
+            // It fitted when the machine was built.
+            let _ = self.core.memory_mut().write(*at, &file.bytes);
+        }
         // A core keeps its lines' levels over a reset: they must be the new ones before it.
         self.apply_irqs();
         self.core.reset();
@@ -291,6 +303,11 @@ impl Machine {
                 }
             }
             Stop::ResetRequest => self.reset(ResetCause::Software),
+            Stop::PowerOff => {
+                let at = self.time();
+                self.state = Power::Exited(0, at + AFTERGLOW);
+                self.bus.recorder.exit(at, 0);
+            }
             Stop::Semihosting => self.semihosting_call(),
             Stop::Breakpoint => return Some(Halt::Breakpoint),
             Stop::Watchpoint { addr, kind } => return Some(Halt::Watchpoint { addr, kind }),
@@ -439,7 +456,13 @@ impl Device for Machine {
                 (channel, value)
             };
             let channels: Vec<_> = component.channels().into_iter().map(present).collect();
-            let shows = component.shows();
+            let shows = component.shows().or_else(|| {
+                // Pixels in memory have no number of their own: it is made of them.
+                let picture = component.scan_out(self.core.memory())?;
+                let hash = blake3::Hasher::new().update(&picture.rgb).update(&[picture.backlight]).finalize();
+                let (number, _) = hash.as_bytes().split_first_chunk()?;
+                Some(u64::from_le_bytes(*number) >> 1)
+            });
             let seen = shows.is_some() || !channels.is_empty();
             seen.then(|| PartState { name: node.name.clone(), channels, shows })
         };
@@ -447,7 +470,8 @@ impl Device for Machine {
     }
 
     fn picture(&self, part: &str) -> Option<Picture> {
-        self.bus.component(self.bus.find(part)?).picture()
+        let component = self.bus.component(self.bus.find(part)?);
+        component.picture().or_else(|| component.scan_out(self.core.memory()))
     }
 
     fn lines(&self) -> Vec<(String, bool)> {

@@ -94,6 +94,14 @@ impl FailureFile {
                 });
             }
             entry.firmware = Images::Many(images);
+            let own = [&mut entry.kernel, &mut entry.initrd, &mut entry.dtb].into_iter().flatten();
+            for (index, path) in own.chain(entry.media.values_mut()).enumerate() {
+                let source = folder.join(&*path);
+                let name = source.file_name().unwrap_or_default().to_string_lossy();
+                let kept = format!("files/{device}/{index}-{name}");
+                files.insert(kept.clone(), read_bytes(&source)?);
+                *path = kept;
+            }
         }
         fleet.timing = scenario.timing.unwrap_or(fleet.timing);
         for path in attachments(&scenario.file.steps) {
