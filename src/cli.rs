@@ -260,6 +260,16 @@ impl GdbArgs {
     pub fn base(&self) -> Option<u16> {
         self.gdb.or((!self.wait_gdb.is_empty()).then_some(DEFAULT_GDB_PORT))
     }
+
+    /// The same arguments once more, for another run of this program.
+    pub fn words(&self) -> Vec<String> {
+        let Some(base) = self.base() else { return Vec::new() };
+        let waits = self.wait_gdb.iter().map(|name| format!("--wait-gdb={name}"));
+        [format!("--gdb={base}"), format!("--gdb-listen={}", self.gdb_listen)]
+            .into_iter()
+            .chain(waits)
+            .collect()
+    }
 }
 
 /// Where debuggers look when nothing else was said.
@@ -415,6 +425,9 @@ pub struct GuiArgs {
     /// Show a run that `consort run --control` opened instead: what it printed.
     #[arg(long, value_name = "ADDRESS#TOKEN", conflicts_with = "fleet")]
     pub attach: Option<String>,
+    /// Debuggers.
+    #[command(flatten)]
+    pub debug: GdbArgs,
 }
 
 /// `consort check`.

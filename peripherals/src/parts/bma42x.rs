@@ -212,7 +212,8 @@ impl Bma42x {
             let news = self.steps.look(axes, enabled & (STEP_COUNTER_EN | STEP_DETECTOR_EN) != 0);
             let watermark = u32::from(self.feature(STEP_COUNTER)) | u32::from(enabled & 3) << 8;
             let count = self.steps.count;
-            let reached = enabled & STEP_COUNTER_EN != 0 && watermark > 0 && count % (watermark * 20) == 0;
+            let reached =
+                enabled & STEP_COUNTER_EN != 0 && watermark > 0 && count.is_multiple_of(watermark * 20);
             if news.step && (enabled & STEP_DETECTOR_EN != 0 || reached) {
                 self.status[0] |= INT_STEP;
             }
@@ -489,7 +490,7 @@ mod tests {
         write(rig, PWR_CONF, &[0]);
         write(rig, INIT_CTRL, &[0]);
         for index in 0..PROGRAM / 32 {
-            write(rig, FEATURES_LOW, &[(index * 16 & 15) as u8, (index * 16 >> 4) as u8]);
+            write(rig, FEATURES_LOW, &[((index * 16) & 15) as u8, ((index * 16) >> 4) as u8]);
             write(rig, FEATURES_IN, &[0; 32]);
         }
         write(rig, INIT_CTRL, &[1]);

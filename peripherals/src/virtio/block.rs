@@ -81,7 +81,7 @@ impl Block {
         let sector = u64::from_le_bytes([s0, s1, s2, s3, s4, s5, s6, s7]);
         let inside = |len: usize| {
             let end = sector.checked_add(len.div_ceil(SECTOR) as u64);
-            len % SECTOR == 0 && end.is_some_and(|end| end <= self.sectors())
+            len.is_multiple_of(SECTOR) && end.is_some_and(|end| end <= self.sectors())
         };
         match u32::from_le_bytes([t0, t1, t2, t3]) {
             IN if inside(room) => {

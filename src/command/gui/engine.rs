@@ -29,12 +29,13 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Starts a run of a fleet file, paused; what is wrong with the file otherwise.
-    pub fn start(file: &Path) -> Result<Self, String> {
+    /// Starts a run of a fleet file, paused; what is wrong with the file otherwise. `options` are those of `run`.
+    pub fn start(file: &Path, options: &[String]) -> Result<Self, String> {
         let program = std::env::current_exe().map_err(|error| error.to_string())?;
         let mut command = Command::new(program);
         command
             .args(["run", "--quiet", "--json", "--realtime", "--paused", "--control", "--for", FOR_EVER])
+            .args(options)
             .arg(file)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

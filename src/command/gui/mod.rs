@@ -45,7 +45,7 @@ pub fn run(args: &GuiArgs) -> Result<ExitCode, Failure> {
     loop {
         match window.asked.recv_timeout(LOOK) {
             Ok(ask) => {
-                let answer = answer(ask, &mut gallery, &mut engines);
+                let answer = answer(ask, &args.debug.words(), &mut gallery, &mut engines);
                 window.say(&answer);
             }
             Err(RecvTimeoutError::Timeout) => {
@@ -74,7 +74,7 @@ pub fn run(args: &GuiArgs) -> Result<ExitCode, Failure> {
 }
 
 /// Does what the inspector asks.
-fn answer(ask: Ask, gallery: &mut Gallery, engines: &mut Vec<Engine>) -> Said {
+fn answer(ask: Ask, options: &[String], gallery: &mut Gallery, engines: &mut Vec<Engine>) -> Said {
     let (file, written) = match ask {
         Ask::Open { file } => (file, Ok(())),
         Ask::Boot { file, board } => match gallery.boot(&file, &board) {
@@ -86,7 +86,7 @@ fn answer(ask: Ask, gallery: &mut Gallery, engines: &mut Vec<Engine>) -> Said {
             Err(error) => (PathBuf::from(name), Err(error)),
         },
     };
-    match written.map_err(|error| error.to_string()).and_then(|()| Engine::start(&file)) {
+    match written.map_err(|error| error.to_string()).and_then(|()| Engine::start(&file, options)) {
         Ok(engine) => {
             let said = Said::Opened { file, address: engine.address.clone(), token: engine.token.clone() };
             engines.push(engine);
