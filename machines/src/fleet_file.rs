@@ -99,25 +99,25 @@ pub struct DeviceEntry {
 }
 
 impl DeviceEntry {
-    /// Reads the files besides the firmware; a fault with the field that names the file.
+    /// Reads the files besides the firmware; a fault with the pointer to the field that names the file.
     #[expect(clippy::type_complexity, reason = "two halves of the machine's options")]
-    fn files(&self, folder: &Path) -> Result<(Boot, Vec<(String, Arc<[u8]>)>), (String, LoadFleetError)> {
-        let read = |field: &str, path: &Option<String>| {
-            let read =
-                |path: &String| read_file(&folder.join(path)).map_err(|error| (field.to_owned(), error));
-            path.as_ref().map(read).transpose()
+    fn files(&self, folder: &Path) -> Result<(Boot, Vec<(String, Arc<[u8]>)>), (String, String)> {
+        let file = |field: &[&str], path: &String| {
+            read_file(&folder.join(path)).map_err(|error| (pointer_of(field), error.to_string()))
         };
+        let read =
+            |field: &str, path: &Option<String>| path.as_ref().map(|path| file(&[field], path)).transpose();
         let boot = Boot {
             kernel: read("kernel", &self.kernel)?,
             initrd: read("initrd", &self.initrd)?,
             append: self.append.clone(),
             tree: read("dtb", &self.dtb)?,
         };
-        let media = self.media.iter().map(|(name, path)| {
-            let file = read_file(&folder.join(path)).map_err(|error| (format!("media/{name}"), error))?;
-            Ok((name.clone(), file.bytes))
-        });
-        Ok((boot, media.collect::<Result<_, _>>()?))
+        let mut media = Vec::new();
+        for (name, path) in &self.media {
+            media.push((name.clone(), file(&["media", name], path)?.bytes));
+        }
+        Ok((boot, media))
     }
 }
 
@@ -523,7 +523,7 @@ impl FleetFile {
         }
         let (boot, media) = entry
             .files(folder)
-            .map_err(|(field, error)| document.error(&format!("{pointer}/{field}"), error.to_string()))?;
+            .map_err(|(field, message)| document.error(&format!("{pointer}{field}"), message))?;
         let config = entry.config.clone();
         let name_of = name.to_owned();
         let options = Options { name: name_of, seed, config, contents, semihosting, timing, boot, media };
