@@ -88,7 +88,6 @@ fn show(name: &str, as_json: bool) -> Result<ExitCode, Failure> {
         console::line(&format!("{:#010x}-{end:#010x}  {name} ({kind})", memory.at.0));
     }
     for (name, peripheral) in &board.peripherals {
-        let end = peripheral.at.0 + peripheral.size.0 - 1;
         let irqs: Vec<String> = peripheral
             .irq
             .iter()
@@ -98,7 +97,11 @@ fn show(name: &str, as_json: bool) -> Result<ExitCode, Failure> {
             })
             .collect();
         let irqs = if irqs.is_empty() { String::new() } else { format!(", {}", irqs.join(", ")) };
-        console::line(&format!("{:#010x}-{end:#010x}  {name} ({}{irqs})", peripheral.at.0, peripheral.kind));
+        let place = match peripheral.size.0 {
+            0 => "without registers".to_owned(),
+            size => format!("{:#010x}-{:#010x}", peripheral.at.0, peripheral.at.0 + size - 1),
+        };
+        console::line(&format!("{place:21}  {name} ({}{irqs})", peripheral.kind));
     }
     for (name, part) in &board.parts {
         console::line(&format!("part  {name} ({}) on {}", part.kind, part.on.join(", ")));

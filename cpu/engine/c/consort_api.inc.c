@@ -131,14 +131,30 @@ bool consort_is_dirty(uc_engine *uc, uint64_t address)
 
 uint64_t consort_reg_read(uc_engine *uc, uint32_t reg)
 {
-    return uc->consort->target->reg_read(uc, reg);
+    switch (reg) {
+    case CONSORT_REG_INSTRET:
+        return uc->consort->instret;
+    case CONSORT_REG_CYCLES:
+        return uc->consort->cycles;
+    default:
+        return uc->consort->target->reg_read(uc, reg);
+    }
 }
 
 void consort_reg_write(uc_engine *uc, uint32_t reg, uint64_t value)
 {
     struct consort_state *cs = uc->consort;
 
-    cs->target->reg_write(uc, reg, value);
+    switch (reg) {
+    case CONSORT_REG_INSTRET:
+        cs->instret = value;
+        break;
+    case CONSORT_REG_CYCLES:
+        cs->cycles = value;
+        break;
+    default:
+        cs->target->reg_write(uc, reg, value);
+    }
     if (reg == CONSORT_REG_PC || reg == CONSORT_REG_PC64) {
         cs->pass_breakpoint = false;
     }

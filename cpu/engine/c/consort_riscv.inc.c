@@ -43,10 +43,6 @@ static uint64_t consort_riscv_read(struct uc_struct *uc, uint32_t reg)
         return env->priv;
     case CONSORT_REG_INTERRUPTS:
         return env->mip & CONSORT_LINES;
-    case CONSORT_REG_INSTRET:
-        return uc->consort->instret;
-    case CONSORT_REG_CYCLES:
-        return uc->consort->cycles;
     case CONSORT_REG_EXCLUSIVE_ADDRESS:
         return env->load_res;
     case CONSORT_REG_EXCLUSIVE_VALUE:
@@ -83,12 +79,6 @@ static void consort_riscv_write(struct uc_struct *uc, uint32_t reg, uint64_t val
         return;
     case CONSORT_REG_INTERRUPTS:
         riscv_cpu_update_mip(RISCV_CPU(uc->cpu), CONSORT_LINES, value);
-        return;
-    case CONSORT_REG_INSTRET:
-        uc->consort->instret = value;
-        return;
-    case CONSORT_REG_CYCLES:
-        uc->consort->cycles = value;
         return;
     case CONSORT_REG_EXCLUSIVE_ADDRESS:
         env->load_res = value;

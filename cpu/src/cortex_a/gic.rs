@@ -382,7 +382,7 @@ impl Gic {
             0xC00..=0xCFC => {
                 let (first, bits) = ((offset - 0xC00) as usize / 4 * 16, 4 * width.bytes() as usize);
                 let skip = 4 * (offset & 3) as usize;
-                for n in skip..skip + bits {
+                for n in skip..(skip + bits).min(16) {
                     if first + n >= SGIS {
                         self.edge.put(first + n, lanes >> (2 * n + 1) & 1 != 0);
                     }

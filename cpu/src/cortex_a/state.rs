@@ -32,7 +32,14 @@ struct Saved {
 /// What the engine holds besides its plain words.
 fn other_registers() -> impl Iterator<Item = Reg> {
     let vectors = (0..32).flat_map(|n| [Reg::v(n, 0), Reg::v(n, 1)]);
-    vectors.chain([Reg::FPCR, Reg::FPSR, Reg::EXCLUSIVE_ADDRESS, Reg::EXCLUSIVE_VALUE, Reg::EXCLUSIVE_HIGH])
+    vectors.chain([
+        Reg::FPCR,
+        Reg::FPSR,
+        Reg::EXCLUSIVE_ADDRESS,
+        Reg::EXCLUSIVE_VALUE,
+        Reg::EXCLUSIVE_HIGH,
+        Reg::CYCLES,
+    ])
 }
 
 impl State for CortexA {

@@ -79,9 +79,9 @@ impl Reg {
     /// The levels of the interrupt lines of a core that takes its interrupts itself. AArch64 and A-profile: bit 0 IRQ,
     /// bit 1 FIQ. RISC-V: MSIP, MTIP, MEIP, SEIP at their bits of `mip`.
     pub const INTERRUPTS: Reg = Reg(553);
-    /// RISC-V: instructions executed in all runs, behind `minstret`.
+    /// Instructions executed in all runs, behind `minstret`.
     pub const INSTRET: Reg = Reg(554);
-    /// RISC-V: cycles taken in all runs, behind `mcycle`.
+    /// Cycles taken in all runs, behind `mcycle` and PMCCNTR.
     pub const CYCLES: Reg = Reg(555);
 
     /// X0 to X31 of RISC-V and AArch64, where X31 is the stack pointer in use.
