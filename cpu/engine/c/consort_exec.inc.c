@@ -54,6 +54,24 @@ static uint32_t consort_fitting(const TranslationBlock *tb, int32_t left)
     return i;
 }
 
+/* The block that ends with the instruction which uses up the cycles left, where the whole one would take more. */
+static TranslationBlock *consort_shorten_block(CPUState *cpu, TranslationBlock *whole, uint32_t cflags)
+{
+    struct consort_state *cs = cpu->uc->consort;
+    uint32_t count = consort_fitting(whole, consort_left(cs));
+    struct consort_short *slot = consort_short_slot(cs, (uintptr_t)whole, count);
+    TranslationBlock *tb = slot->tb;
+
+    if (slot->whole == whole && slot->count == count && !((tb_cflags(tb) | cflags) & (CF_INVALID | CF_CONSORT_PASS))) {
+        return tb;
+    }
+    tb = consort_find(cpu, cflags | count);
+    if (!((tb_cflags(whole) | tb_cflags(tb)) & CF_NOCACHE) && !(cflags & CF_CONSORT_PASS)) {
+        *slot = (struct consort_short){ whole, tb, count };
+    }
+    return tb;
+}
+
 /* An exception ends the run or, when the core takes them itself, goes to its handler. */
 static void consort_take(CPUState *cpu, int number)
 {
@@ -184,7 +202,7 @@ void consort_target_run(struct uc_struct *uc)
             }
             tb = consort_find(cpu, cflags);
             if (unlikely(tb->consort_cycles > consort_left(cs)) && !(tb_cflags(tb) & CF_COUNT_MASK)) {
-                tb = consort_find(cpu, cflags | consort_fitting(tb, consort_left(cs)));
+                tb = consort_shorten_block(cpu, tb, cflags);
                 last = NULL;
             }
             cs->one_instruction = false;
@@ -196,6 +214,7 @@ void consort_target_run(struct uc_struct *uc)
                 tb_exec_lock(uc);
             }
 
+        execute:
             ret = tcg_qemu_tb_exec(((CPUArchState *)cpu->env_ptr), tb->tc.ptr);
             last = (TranslationBlock *)(ret & ~TB_EXIT_MASK);
             last_exit = ret & TB_EXIT_MASK;
@@ -209,6 +228,13 @@ void consort_target_run(struct uc_struct *uc)
                     cc->set_pc(cpu, last->pc);
                 }
                 *cs->counter += consort_price(last->consort_cycles, last->consort_count);
+                /* Nothing but the budget's end: it is in this block. */
+                if (likely(!cs->kicked && consort_left(cs) > 0 && cs->granted == cs->budget &&
+                           !(cs->deliver && cpu->interrupt_request))) {
+                    tb = consort_shorten_block(cpu, last, curr_cflags());
+                    last = NULL;
+                    goto execute;
+                }
                 last = NULL;
                 break;
             }

@@ -10,6 +10,7 @@ struct TCGOp;
 struct TranslationBlock;
 
 #define CONSORT_IO_SLOTS 256
+#define CONSORT_SHORT_SLOTS 256
 
 /* Translated blocks that the look-up table starts with room for. */
 #define CONSORT_HTABLE_SIZE 1024
@@ -30,6 +31,13 @@ struct TranslationBlock;
 struct consort_io_slot {
     uintptr_t retaddr;
     int32_t cost;
+};
+
+/* A block cut to its first `count` instructions. */
+struct consort_short {
+    struct TranslationBlock *whole;
+    struct TranslationBlock *tb;
+    uint32_t count;
 };
 
 struct consort_watch {
@@ -128,6 +136,8 @@ struct consort_state {
     /* Addresses of instructions seen to reach a device. */
     GHashTable *io_pcs;
     struct consort_io_slot io_last[CONSORT_IO_SLOTS];
+    /* Blocks that ended a budget: the next windows often end in the same ones. */
+    struct consort_short shorts[CONSORT_SHORT_SLOTS];
 
     struct consort_watch *watches;
     size_t watch_count;
@@ -208,6 +218,11 @@ static inline struct consort_io_slot *consort_io_slot(struct consort_state *cs, 
     return &cs->io_last[((uint64_t)retaddr * 0x9e3779b97f4a7c15) >> 32 & (CONSORT_IO_SLOTS - 1)];
 }
 
+static inline struct consort_short *consort_short_slot(struct consort_state *cs, uintptr_t whole, uint32_t count)
+{
+    return &cs->shorts[(((uint64_t)whole + count) * 0x9e3779b97f4a7c15) >> 32 & (CONSORT_SHORT_SLOTS - 1)];
+}
+
 static inline bool consort_is_io_pc(const struct consort_state *cs, uint64_t pc)
 {
     return cs->io_pcs && g_hash_table_lookup(cs->io_pcs, (gpointer)(uintptr_t)(pc + 1)) != NULL;
@@ -216,6 +231,7 @@ static inline bool consort_is_io_pc(const struct consort_state *cs, uint64_t pc)
 static inline void consort_forget_code(struct consort_state *cs)
 {
     memset(cs->io_last, 0, sizeof(cs->io_last));
+    memset(cs->shorts, 0, sizeof(cs->shorts));
 }
 
 /* The QEMU watch flags of a range: 1 for reads, 2 for writes. */
