@@ -7,6 +7,8 @@
 
 mod points;
 mod pool;
+mod processor;
+mod said;
 
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +25,7 @@ use crate::trace::{Digest, Event};
 
 pub use points::Points;
 use pool::Pool;
+use said::{Outgoing, Said};
 
 /// Where a link ends: a port of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -188,11 +191,6 @@ struct LinkSlot {
     frames: u64,
 }
 
-struct Outgoing {
-    device: usize,
-    sent: Sent,
-}
-
 /// Figures of a fleet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
@@ -219,8 +217,7 @@ pub struct Fleet {
     now: Time,
     /// The end of a window that a halt interrupted.
     unfinished: Option<Time>,
-    outgoing: Vec<Outgoing>,
-    events: Vec<(usize, Event)>,
+    said: Said,
     journal: Vec<Stimulus>,
     windows: u64,
     points: points::Owners,
@@ -449,41 +446,29 @@ impl Fleet {
 
     /// Runs the active devices to the window's end and collects what they have to say.
     fn run_devices(&mut self, active: &[usize], end: Time, pool: Option<&Pool<'_>>) -> Vec<(usize, Halt)> {
-        let Self { slots, next, outgoing, events, .. } = self;
-        let slots = pool.map_or(slots.as_slice(), Pool::slots);
-        let ran = match pool {
-            Some(pool) if active.len() > 1 => Some(pool.run(active, end)),
-            _ => None,
-        };
-        let mut halts = Vec::new();
-        let (mut sent, mut happened) = (Vec::new(), Vec::new());
-        for (position, &index) in active.iter().enumerate() {
-            let mut device = lock(&slots[index]);
-            let result = match &ran {
-                Some(ran) => ran[position].clone(),
-                None => device.run_until(end),
-            };
-            if let Ran::Halted(halt) = result {
-                halts.push((index, halt));
+        let Self { slots, next, said, .. } = self;
+        match pool {
+            Some(pool) if active.len() > 1 => pool.run(active, end, next, said),
+            _ => {
+                let slots = pool.map_or(slots.as_slice(), Pool::slots);
+                for &index in active {
+                    next[index] = said.run(index, lock(&slots[index]).as_mut(), end);
+                }
             }
-            next[index] = device.next_event();
-            device.take_sent(&mut sent);
-            device.take_events(&mut happened);
-            outgoing.extend(sent.drain(..).map(|sent| Outgoing { device: index, sent }));
-            events.extend(happened.drain(..).map(|event| (index, event)));
         }
-        halts
+        said.halts.sort_by_key(|(index, _)| *index);
+        std::mem::take(&mut said.halts)
     }
 
     /// Tells the observer what happened in the window, and carries its frames.
     fn exchange(&mut self, observer: &mut dyn Observer, pool: Option<&Pool<'_>>) {
-        self.events.sort_by_key(|(device, event)| (event.at, *device));
-        for (device, event) in self.events.drain(..) {
+        self.said.events.sort_by_key(|(device, event)| (event.at, *device));
+        for (device, event) in self.said.events.drain(..) {
             observer.event(device, &event);
         }
         // Stable: a device's own frames of one instant stay in the order it sent them.
-        self.outgoing.sort_by_key(|outgoing| (outgoing.sent.at, outgoing.device));
-        for Outgoing { device, sent } in std::mem::take(&mut self.outgoing) {
+        self.said.outgoing.sort_by_key(|outgoing| (outgoing.sent.at, outgoing.device));
+        for Outgoing { device, sent } in std::mem::take(&mut self.said.outgoing) {
             let port = usize::from(sent.port);
             observer.sent(device, &self.ports[device][port], &sent);
             let Some((link, from)) = self.routes[device][port] else { continue };
@@ -572,11 +557,7 @@ impl Fleet {
         }
         let ran = device.step(end)?;
         self.next[index] = device.next_event();
-        let (mut sent, mut happened) = (Vec::new(), Vec::new());
-        device.take_sent(&mut sent);
-        device.take_events(&mut happened);
-        self.outgoing.extend(sent.into_iter().map(|sent| Outgoing { device: index, sent }));
-        self.events.extend(happened.into_iter().map(|event| (index, event)));
+        self.said.listen(index, device.as_mut());
         Some(ran)
     }
 
@@ -643,7 +624,7 @@ impl Fleet {
             slot.frames = *frames;
         }
         (self.now, self.sequence, self.windows) = (saved.now, saved.sequence, saved.windows);
-        (self.unfinished, self.outgoing, self.events) = (None, Vec::new(), Vec::new());
+        (self.unfinished, self.said) = (None, Said::default());
         Ok(())
     }
 }

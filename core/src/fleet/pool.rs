@@ -13,10 +13,12 @@ use std::thread;
 use crossbeam::sync::{Parker, Unparker};
 use crossbeam::utils::CachePadded;
 
-use crate::device::{Device, Ran};
+use crate::device::Device;
 use crate::time::Time;
 
 use super::lock;
+use super::processor::Processors;
+use super::said::Said;
 
 /// Rounds of spinning before a thread gives up its core, and before it sleeps.
 const SPINS_BEFORE_YIELD: u32 = 2_000;
@@ -36,8 +38,10 @@ pub(super) struct Pool<'a> {
     /// are unclaimed in the lower: one word, so that a thread late from the last window cannot claim in the next.
     claims: Vec<CachePadded<AtomicU64>>,
     left: CachePadded<AtomicUsize>,
-    /// The outcome of each position, where it is not [`Ran::Reached`].
-    halts: Mutex<Vec<(usize, Ran)>>,
+    /// When the device at each position next has something to do, in picoseconds.
+    next: Vec<AtomicU64>,
+    /// What the devices had to say.
+    said: Mutex<Said>,
     over: AtomicBool,
     failed: AtomicBool,
     sleepers: Vec<(AtomicBool, Unparker)>,
@@ -59,7 +63,8 @@ impl<'a> Pool<'a> {
             window: CachePadded::new(AtomicU64::new(0)),
             claims: (0..threads).map(|_| CachePadded::new(AtomicU64::new(0))).collect(),
             left: CachePadded::new(AtomicUsize::new(0)),
-            halts: Mutex::new(Vec::new()),
+            next: slots.iter().map(|_| AtomicU64::new(0)).collect(),
+            said: Mutex::default(),
             over: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             sleepers: parkers.iter().map(|p| (AtomicBool::new(false), p.unparker().clone())).collect(),
@@ -80,10 +85,15 @@ impl<'a> Pool<'a> {
                 self.0.wake_sleepers();
             }
         }
+        let processors = Processors::of_host(self.threads);
         thread::scope(|scope| {
             let parkers = std::mem::take(&mut *self.parkers.lock().unwrap_or_else(PoisonError::into_inner));
             for (index, parker) in parkers.into_iter().enumerate() {
-                scope.spawn(move || self.work(index + 1, &parker));
+                let processors = &processors;
+                scope.spawn(move || {
+                    processors.keep(index + 1);
+                    self.work(index + 1, &parker);
+                });
             }
             debug_assert_eq!(self.sleepers.len() + 1, self.threads);
             let _over = Over(self);
@@ -91,8 +101,9 @@ impl<'a> Pool<'a> {
         })
     }
 
-    /// Runs the devices at `active` to `end`, on all threads, and gives their outcomes in that order.
-    pub(super) fn run(&self, active: &[usize], end: Time) -> Vec<Ran> {
+    /// Runs the devices at `active` to `end`, on all threads: notes when they next have something to do, and what they
+    /// had to say.
+    pub(super) fn run(&self, active: &[usize], end: Time, next: &mut [Time], said: &mut Said) {
         for (slot, &index) in self.active.iter().zip(active) {
             slot.store(index as u32, Ordering::Relaxed);
         }
@@ -106,17 +117,16 @@ impl<'a> Pool<'a> {
         }
         self.window.store(window, Ordering::SeqCst);
         self.wake_sleepers();
-        self.claim_and_run(0, window, active.len());
+        self.claim_and_run(0, window, active.len(), said);
         let mut spins = 0u32;
         while self.left.load(Ordering::Acquire) > 0 {
             assert!(!self.failed.load(Ordering::Relaxed), "a device's thread failed; see its message above");
             wait(&mut spins);
         }
-        let mut outcomes = vec![Ran::Reached; active.len()];
-        for (position, ran) in self.halts.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            outcomes[position] = ran;
+        for (slot, &index) in self.next.iter().zip(active) {
+            next[index] = Time::from_ps(slot.load(Ordering::Relaxed));
         }
-        outcomes
+        said.append(&mut self.said.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// A thread's own part of the positions.
@@ -124,12 +134,21 @@ impl<'a> Pool<'a> {
         positions * thread / self.threads..positions * (thread + 1) / self.threads
     }
 
-    fn claim_and_run(&self, me: usize, window: u64, positions: usize) {
+    /// Runs what this thread can claim.
+    fn claim_and_run(&self, me: usize, window: u64, positions: usize, said: &mut Said) {
+        let mut done = 0;
         for thread in (me..self.threads).chain(0..me) {
             let first = self.part(thread, positions).start;
             while let Some(position) = self.claim(thread, window) {
-                self.run_position(first + position);
+                self.run_position(first + position, said);
+                done += 1;
             }
+        }
+        if me > 0 && !said.is_empty() {
+            self.said.lock().unwrap_or_else(PoisonError::into_inner).append(said);
+        }
+        if done > 0 {
+            self.left.fetch_sub(done, Ordering::Release);
         }
     }
 
@@ -149,14 +168,11 @@ impl<'a> Pool<'a> {
         }
     }
 
-    fn run_position(&self, position: usize) {
+    fn run_position(&self, position: usize, said: &mut Said) {
         let index = self.active[position].load(Ordering::Relaxed) as usize;
         let end = Time::from_ps(self.end.load(Ordering::Relaxed));
-        let ran = lock(&self.slots[index]).run_until(end);
-        if ran != Ran::Reached {
-            self.halts.lock().unwrap_or_else(PoisonError::into_inner).push((position, ran));
-        }
-        self.left.fetch_sub(1, Ordering::Release);
+        let next = said.run(index, lock(&self.slots[index]).as_mut(), end);
+        self.next[position].store(next.as_ps(), Ordering::Relaxed);
     }
 
     fn work(&self, me: usize, parker: &Parker) {
@@ -169,6 +185,7 @@ impl<'a> Pool<'a> {
             }
         }
         let _failed = Failed(&self.failed);
+        let mut said = Said::default();
         let mut seen = 0;
         let mut spins = 0u32;
         while !self.over.load(Ordering::Acquire) {
@@ -176,7 +193,7 @@ impl<'a> Pool<'a> {
             if window != seen {
                 seen = window;
                 spins = 0;
-                self.claim_and_run(me, window, self.positions.load(Ordering::Relaxed));
+                self.claim_and_run(me, window, self.positions.load(Ordering::Relaxed), &mut said);
             } else if wait(&mut spins) {
                 let (asleep, _) = &self.sleepers[me - 1];
                 asleep.store(true, Ordering::SeqCst);
