@@ -148,9 +148,14 @@ fn settings_are_found_again_and_the_file_is_not_touched() {
 #[test]
 fn a_phone_connects_and_stays() {
     let folder = scratch("connection");
+    let config = json!({
+        "accelerometer": { "motion": { "cadence": [["3s", 0], ["3.001s", 120], ["8s", 120], ["8.001s", 0]] } },
+        "heart": { "pulse": [["0s", 72]] },
+        "battery": { "voltage": [["0s", 3.85]] }
+    });
     watch(
         &folder,
-        json!({}),
+        json!({ "config": config }),
         json!([at(20_000, "touch.touch", json!([10, 10])), at(20_100, "touch.touch", json!(false))]),
     );
     let mut fleet: Value = serde_json::from_slice(&fs::read(folder.join("fleet.json")).unwrap()).unwrap();
@@ -160,7 +165,16 @@ fn a_phone_connects_and_stays() {
     fs::write(folder.join("fleet.json"), fleet.to_string()).unwrap();
     let args = ["fleet.json", "--for", "30s"];
     let said = run(&folder, &args);
-    for line in ["watch | connected", "phone | its name is Consort", "phone | 900 of 9", "screen on: tap"] {
+    for line in [
+        "watch | connected",
+        "phone | its name is Consort",
+        "phone | 900 of 9",
+        "screen on: tap",
+        // What the fleet file says, over the air.
+        "phone | battery 53 %",
+        "phone | pulse 72",
+        "phone | steps 10",
+    ] {
         assert!(said.contains(line), "no `{line}` in\n{said}");
     }
     assert!(!said.contains("lost after") && !said.contains("disconnected"), "{said}");

@@ -50,6 +50,7 @@ static Page g_page;
 static bool g_lit;
 static uint32_t g_litAt, g_buzzUntil, g_held;
 static uint32_t g_answers;
+static uint32_t g_second;
 
 static uint32_t Check(const Settings *settings)
 {
@@ -253,15 +254,19 @@ static void Advertise(void)
     }
 }
 
+/* Ticks that passed while the watch was drawing count, too. */
 static void Tick(void)
 {
-    ++g_clock.ticks;
+    static uint32_t s_counter;
+    uint32_t counter = REG(RTC1, RTC_COUNTER), passed = (counter - s_counter) & 0xFFFFFFu;
+    s_counter = counter;
+    g_clock.ticks += passed;
     int16_t axes[3];
     if (MotionRead(axes) && MotionSample(&g_motion, axes)) {
         Light(true, "wrist");
     }
     if (g_lit) {
-        HeartSample(&g_heart, HeartRead());
+        HeartSample(&g_heart, HeartRead(), passed);
     }
     if (g_buzzUntil != 0 && g_clock.ticks > g_buzzUntil) {
         PinSet(PIN_MOTOR, true);
@@ -270,13 +275,16 @@ static void Tick(void)
     if (g_held == 0 || g_clock.ticks - g_held < HOLD) {
         WatchdogFeed();
     }
-    if (g_clock.ticks % TICKS_PER_SECOND == 0) {
+    uint32_t second = g_clock.ticks / TICKS_PER_SECOND;
+    if (second != g_second) {
+        bool everyTen = second / 10u != g_second / 10u;
+        g_second = second;
         bool plugged = !PinGet(PIN_POWER);
         if (plugged != g_plugged) {
             g_plugged = plugged;
             Light(true, plugged ? "power" : "no power");
         }
-        if (g_clock.ticks % (10u * TICKS_PER_SECOND) == 0) {
+        if (everyTen) {
             g_battery = BatteryMillivolts();
         }
         if (g_lit) {
@@ -288,7 +296,7 @@ static void Tick(void)
                 Print("connected\n");
             }
         }
-        if (g_clock.ticks % (10u * TICKS_PER_SECOND) == 0) {
+        if (everyTen) {
             Print("steps %u pulse %u battery %u mV, %u scans\n", g_motion.steps, g_heart.pulse, g_battery, g_answers);
         }
     }
@@ -308,6 +316,7 @@ int main(void)
         g_clock.magic = CLOCK_MAGIC;
         g_clock.ticks = NOON;
     }
+    g_second = g_clock.ticks / TICKS_PER_SECOND;
     SettingsLoad();
     ++g_settings.boots;
     SettingsSave();
@@ -326,7 +335,8 @@ int main(void)
         } else if (Take(GPIOTE, EVENT_TOUCH)) {
             Touched();
         } else if (BleConnected() && Take(TIMER0, BLE_SERVE_EVENT)) {
-            BleServe((uint8_t)Percent(g_battery));
+            BleValues values = { (uint8_t)Percent(g_battery), (uint8_t)g_heart.pulse, g_motion.steps };
+            BleServe(&values);
             if (!BleConnected()) {
                 Print("disconnected\n");
             }

@@ -261,8 +261,20 @@ static void Say(uint8_t kind, const uint8_t *data, uint32_t size)
     memcpy(g_link.data, data, size);
 }
 
-/* Answers what the central sent: link control, and reads of the name and the battery level. */
-static void Answer(const uint8_t *data, uint32_t size, uint8_t kind, uint8_t value)
+/* The step counter's type is InfiniTime's: 00030001-78fc-48fe-8e23-433b3a1942d0. */
+static const uint8_t g_steps[16] = { 0xD0, 0x42, 0x19, 0x3A, 0x3B, 0x43, 0x23, 0x8E,
+                                     0xFE, 0x48, 0xFC, 0x78, 0x01, 0x00, 0x03, 0x00 };
+
+/* The value of the one attribute that somebody read by its type. */
+static void Value(uint8_t handle, const uint8_t *value, uint32_t size)
+{
+    uint8_t answer[8 + 7] = { (uint8_t)(4u + size), 0, 4, 0, 0x09, (uint8_t)(2u + size), handle, 0 };
+    memcpy(answer + 8, value, size);
+    Say(BLE_START, answer, 8u + size);
+}
+
+/* Answers what the central sent: link control, and reads of the name and of what the watch knows. */
+static void Answer(const uint8_t *data, uint32_t size, uint8_t kind, const BleValues *values)
 {
     if (kind == BLE_CONTROL) {
         static const uint8_t features[9] = { 0x09 }, version[6] = { 0x0C, 0x08, 0xFF, 0xFF };
@@ -281,20 +293,25 @@ static void Answer(const uint8_t *data, uint32_t size, uint8_t kind, uint8_t val
     if (kind != BLE_START || size < 5u || Load(data + 2, 2) != 4u || (data[4] & 1u) != 0) {
         return;
     }
-    uint32_t type = data[4] == 0x08 && size == 11u ? Load(data + 9, 2) : 0;
+    bool asks = data[4] == 0x08;
+    uint32_t type = asks && size == 11u ? Load(data + 9, 2) : 0;
     if (type == 0x2A00u) {
-        static const uint8_t name[15] = { 11, 0, 4, 0, 0x09, 9, 3, 0, 'C', 'o', 'n', 's', 'o', 'r', 't' };
-        Say(BLE_START, name, sizeof(name));
+        Value(3, (const uint8_t *)"Consort", 7);
     } else if (type == 0x2A19u) {
-        uint8_t level[9] = { 5, 0, 4, 0, 0x09, 3, 5, 0, value };
-        Say(BLE_START, level, sizeof(level));
+        Value(5, &values->battery, 1);
+    } else if (type == 0x2A37u) {
+        uint8_t pulse[2] = { 0, values->pulse };
+        Value(7, pulse, sizeof(pulse));
+    } else if (asks && size == 25u && memcmp(data + 9, g_steps, sizeof(g_steps)) == 0) {
+        uint8_t steps[4] = { (uint8_t)values->steps, (uint8_t)(values->steps >> 8), (uint8_t)(values->steps >> 16), 0 };
+        Value(9, steps, sizeof(steps));
     } else {
         uint8_t error[9] = { 5, 0, 4, 0, 0x01, data[4], 1, 0, 0x0A };
         Say(BLE_START, error, sizeof(error));
     }
 }
 
-void BleServe(uint8_t value)
+void BleServe(const BleValues *values)
 {
     if ((int32_t)(g_link.next - RAMP_UP - MARGIN - Now()) < 50) {
         NextEvent();
@@ -335,7 +352,7 @@ void BleServe(uint8_t value)
     if (fresh) {
         g_link.expected = !g_link.expected;
         if (g_in.length != 0 && g_link.size == 0) {
-            Answer(g_in.payload, g_in.length, g_in.header & 3u, value);
+            Answer(g_in.payload, g_in.length, g_in.header & 3u, values);
         }
     }
     g_out.header = (uint8_t)(g_link.kind | (g_link.expected ? 4u : 0u) | (g_link.number ? 8u : 0u));

@@ -46,9 +46,14 @@ bool BleConnect(BleConnection *connection);
 bool BleEvent(BleConnection *connection, const BlePdu *out, BlePdu *in, bool *delivered);
 
 /* The other end: whether somebody is connected, and the event of TIMER0 at which BleServe has to be called. It may
-   come late: events that are over are left out. `value` answers who reads the battery level. */
+   come late: events that are over are left out. `values` answer who reads them. */
+typedef struct {
+    uint8_t battery; /* in percent */
+    uint8_t pulse;
+    uint32_t steps;
+} BleValues;
 bool BleConnected(void);
-void BleServe(uint8_t value);
+void BleServe(const BleValues *values);
 #define BLE_SERVE_EVENT 0x14Cu
 
 #endif

@@ -212,7 +212,7 @@ void HeartLight(bool on)
     I2cWrite(I2C_HEART, 0x16, 0x77);                /* RES: 15 bits */
     I2cWrite(I2C_HEART, 0x17, 0x00);                /* HGAIN: 1 */
     I2cWrite(I2C_HEART, 0x0C, on ? 0x2F : 0x00);    /* PDRIVER */
-    I2cWrite(I2C_HEART, 0x01, on ? 0xE0 : 0x60);    /* ENABLE: a pause of 12.5 ms between conversions */
+    I2cWrite(I2C_HEART, 0x01, on ? 0xF0 : 0x70);    /* ENABLE: one conversion after the other */
 }
 
 uint32_t HeartRead(void)

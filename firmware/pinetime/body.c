@@ -7,6 +7,8 @@
 #define BEAT_MIN 4u
 #define BEAT_MAX 32u
 #define WORN 2000u    /* less light than this comes from no skin */
+#define FALL 160      /* below the mean at a beat, in 16ths of what is read */
+#define PARTS 16u     /* a beat's place between two samples */
 
 static uint32_t Root(uint32_t value)
 {
@@ -51,9 +53,9 @@ bool MotionSample(Motion *motion, const int16_t axes[3])
     return turned;
 }
 
-void HeartSample(Heart *heart, uint32_t light)
+void HeartSample(Heart *heart, uint32_t light, uint32_t passed)
 {
-    ++heart->sample;
+    heart->sample += passed;
     if (light < WORN) {
         *heart = (Heart){ .sample = heart->sample };
         return;
@@ -62,6 +64,8 @@ void HeartSample(Heart *heart, uint32_t light)
         heart->mean = (int32_t)light * 16;
     }
     int32_t swing = (int32_t)light * 16 - heart->mean;
+    int32_t before = heart->swing;
+    heart->swing = swing;
     heart->mean += swing / 16;
     uint32_t since = heart->sample - heart->last;
     if (heart->count != 0 && since > BEAT_MAX) {
@@ -69,18 +73,20 @@ void HeartSample(Heart *heart, uint32_t light)
         heart->pulse = 0;
     }
     if (heart->below) {
-        heart->below = swing < 16 * 10;
+        heart->below = swing < FALL;
         return;
     }
-    if (swing > -16 * 10 || (heart->count != 0 && since < BEAT_MIN)) {
+    if (swing > -FALL || (heart->count != 0 && since < BEAT_MIN)) {
         return;
     }
     heart->below = true;
+    uint32_t late = before > swing ? (uint32_t)(-FALL - swing) * PARTS / (uint32_t)(before - swing) : 0;
+    uint32_t at = heart->sample * PARTS - (late < PARTS ? late : PARTS);
     if (heart->count >= BEATS - 1u) {
-        uint32_t span = heart->sample - heart->at[(heart->count + 1u) % BEATS];
-        heart->pulse = (60u * RATE * (BEATS - 1u) + span / 2u) / span;
+        uint32_t span = at - heart->at[(heart->count + 1u) % BEATS];
+        heart->pulse = (60u * RATE * PARTS * (BEATS - 1u) + span / 2u) / span;
     }
-    heart->at[heart->count % BEATS] = heart->sample;
+    heart->at[heart->count % BEATS] = at;
     heart->last = heart->sample;
     ++heart->count;
 }

@@ -62,6 +62,7 @@ const char *ResetReason(void);
 void TicksStart(void);
 #define TICKS_PER_SECOND 16u
 #define RTC_TICK 0x100u
+#define RTC_COUNTER 0x504u
 
 /* Text on the UART, which sends from `pin`. */
 void UartStart(uint32_t pin);

@@ -600,4 +600,79 @@ mod tests {
         write(&mut rig, CMD, &[SOFT_RESET]);
         assert_eq!((steps(&mut rig), read(&mut rig, INTERNAL_STATUS)), (0, [0]));
     }
+
+    #[test]
+    fn activity_and_any_motion_are_told() {
+        let mut rig = rig(r#"{ "motion": { "cadence": [["5s", 0], ["5.001s", 100], ["20s", 100],
+            ["20.001s", 200], ["40s", 200], ["40.001s", 0]] } }"#);
+        start(&mut rig);
+        write(&mut rig, INT1_IO_CTRL, &[0x0A]);
+        write(&mut rig, INT_LATCH, &[1]);
+        write(&mut rig, INT1_MAP, &[INT_ACTIVITY | INT_ANY_MOTION]);
+        feature(&mut rig, STEP_COUNTER + 1, STEP_COUNTER_EN | STEP_ACTIVITY_EN);
+        feature(&mut rig, ANY_MOTION + 3, 0xE0);
+        rig.run_until(Time::from_ms(4_900));
+        assert_eq!((rig.line("int1"), read(&mut rig, INT_STATUS_0)), (false, [0]));
+        for (until, activity, status) in [
+            (10, 1, INT_ACTIVITY | INT_ANY_MOTION),
+            (30, 2, INT_ACTIVITY | INT_ANY_MOTION),
+            (50, 0, INT_ACTIVITY | INT_ANY_MOTION),
+            (60, 0, 0),
+        ] {
+            rig.run_until(Time::from_secs(until));
+            assert_eq!(read(&mut rig, ACTIVITY_TYPE), [activity], "at {until} s");
+            assert_eq!(rig.line("int1"), status != 0);
+            assert_eq!(read(&mut rig, INT_STATUS_0), [status], "at {until} s");
+        }
+        assert_eq!(rig.wake, Time::MAX, "at rest it looks no more");
+    }
+
+    #[test]
+    fn the_step_detector_pulses_without_latching() {
+        let mut rig = rig(r#"{ "motion": { "cadence": [["1s", 0], ["1.001s", 60]] } }"#);
+        start(&mut rig);
+        write(&mut rig, INT1_IO_CTRL, &[0x0A]);
+        write(&mut rig, INT1_MAP, &[INT_STEP]);
+        feature(&mut rig, STEP_COUNTER + 1, STEP_DETECTOR_EN);
+        let (mut rises, mut high) = (0, false);
+        for _ in 0..10_000 {
+            rig.run_for(Time::from_ms(1));
+            rises += u32::from(rig.line("int1") && !high);
+            high = rig.line("int1");
+        }
+        assert_eq!((rises, steps(&mut rig)), (9, 9));
+    }
+
+    #[test]
+    fn new_data_comes_at_the_rate_asked_for() {
+        for (rate, expected) in [(7, 50), (8, 100), (12, 1_600)] {
+            let mut rig = rig("{}");
+            write(&mut rig, INT1_IO_CTRL, &[0x0A]);
+            write(&mut rig, INT_LATCH, &[1]);
+            write(&mut rig, ACC_CONF, &[0xA0 | rate]);
+            write(&mut rig, INT_MAP_DATA, &[4]);
+            write(&mut rig, PWR_CTRL, &[ACC_EN]);
+            let mut count = 0;
+            for _ in 0..10_000 {
+                rig.run_for(Time::from_us(100));
+                count += u32::from(rig.line("int1"));
+                read::<6>(&mut rig, DATA_8);
+            }
+            assert_eq!(count, expected, "{rate}");
+        }
+    }
+
+    #[test]
+    fn identity_time_and_temperature() {
+        for (config, id, temperature) in
+            [("{}", 0x11, 25), (r#"{ "chip": "bma425", "temperature": -5 }"#, 0x13, -5)]
+        {
+            let mut rig = rig(config);
+            assert_eq!(read(&mut rig, CHIP_ID), [id]);
+            assert_eq!(read::<1>(&mut rig, TEMPERATURE)[0] as i8 + 23, temperature);
+            rig.run_for(Time::from_secs(1));
+            let [low, middle, high] = read(&mut rig, SENSORTIME_0);
+            assert_eq!(u32::from_le_bytes([low, middle, high, 0]), 25_600);
+        }
+    }
 }

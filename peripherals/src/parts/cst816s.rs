@@ -477,4 +477,94 @@ mod tests {
         assert!(rig.with(|part, cx| part.i2c_start(ADDRESS, true, cx)));
         assert_eq!(rig.component.register(CHIP_ID), 0xB4);
     }
+
+    /// Interrupts that a finger makes that comes, rests for 100 ms and goes.
+    fn pulses(rig: &mut Rig<Cst816s>) -> usize {
+        let mut count = 0;
+        let mut before = rig.line("irq");
+        let mut look = |rig: &mut Rig<Cst816s>, ms: u64| {
+            for _ in 0..ms * 10 {
+                count += usize::from(before && !rig.line("irq"));
+                before = rig.line("irq");
+                rig.run_for(Time::from_us(100));
+            }
+        };
+        touch(rig, Some((9.0, 9.0)));
+        look(rig, 96);
+        touch(rig, None);
+        look(rig, 50);
+        count
+    }
+
+    #[test]
+    fn interrupts_come_for_what_they_were_asked() {
+        // Every 10 ms while it is down and when it comes, at both ends, at the gesture (the tap).
+        for (control, expected) in [(EN_TOUCH, 10), (EN_CHANGE, 2), (EN_MOTION, 1), (0, 0), (0x70, 11)] {
+            let mut rig = rig();
+            write(&mut rig, IRQ_CTL, control);
+            assert_eq!(pulses(&mut rig), expected, "{control:#x}");
+        }
+        let mut rig = rig();
+        write(&mut rig, IRQ_CTL, EN_TOUCH);
+        write(&mut rig, NOR_SCAN_PER, 5);
+        assert_eq!(pulses(&mut rig), 2, "every 50 ms");
+    }
+
+    #[test]
+    fn a_pulse_is_as_wide_as_asked() {
+        let mut rig = rig();
+        write(&mut rig, IRQ_PULSE_WIDTH, 30);
+        touch(&mut rig, Some((9.0, 9.0)));
+        rig.run_for(Time::from_us(2_999));
+        assert!(!rig.line("irq"));
+        rig.run_for(Time::from_us(1));
+        assert!(rig.line("irq"));
+    }
+
+    #[test]
+    fn without_double_clicks_there_are_two_clicks() {
+        let mut rig = rig();
+        write(&mut rig, MOTION_MASK, 0);
+        for _ in 0..2 {
+            touch(&mut rig, Some((9.0, 9.0)));
+            rig.run_for(Time::from_ms(50));
+            touch(&mut rig, None);
+            assert_eq!(report(&mut rig).0, CLICK);
+            rig.run_for(Time::from_ms(100));
+        }
+    }
+
+    #[test]
+    fn it_dozes_when_it_was_told_to_and_not_otherwise() {
+        let answers = |rig: &mut Rig<Cst816s>| rig.with(|part, cx| part.i2c_start(ADDRESS, true, cx));
+        let mut rig = rig();
+        write(&mut rig, AUTO_SLEEP_TIME, 5);
+        rig.run_for(Time::from_ms(4_999));
+        assert!(answers(&mut rig));
+        rig.run_for(Time::from_ms(1));
+        assert!(!answers(&mut rig));
+        touch(&mut rig, Some((9.0, 9.0)));
+        write(&mut rig, DIS_AUTO_SLEEP, 1);
+        touch(&mut rig, None);
+        rig.run_for(Time::from_secs(100));
+        assert!(answers(&mut rig));
+        write(&mut rig, SLEEP_MODE, 1);
+        assert!(!answers(&mut rig), "standby");
+    }
+
+    #[test]
+    fn a_reset_forgets_settings_and_the_finger_counts_again_when_it_comes_again() {
+        let mut rig = rig();
+        write(&mut rig, IRQ_CTL, EN_MOTION);
+        touch(&mut rig, Some((9.0, 9.0)));
+        rig.input(0, false);
+        assert!(!rig.with(|part, cx| part.i2c_start(ADDRESS, true, cx)) && rig.line("irq"));
+        rig.run_for(Time::from_ms(5));
+        rig.input(0, true);
+        assert_eq!(report(&mut rig), (0, 0, 0, 0));
+        assert_eq!(rig.component.register(IRQ_CTL), EN_TOUCH | EN_CHANGE | EN_MOTION);
+        touch(&mut rig, None);
+        touch(&mut rig, Some((8.0, 7.0)));
+        assert_eq!(report(&mut rig), (0, 1, 8, 7));
+    }
 }

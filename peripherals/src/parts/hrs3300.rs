@@ -263,4 +263,65 @@ mod tests {
         rig.run_for(Time::from_ms(100));
         assert_eq!(hrs(&mut rig), 300);
     }
+
+    fn worn(settings: &[(u8, u8)]) -> Rig<Hrs3300> {
+        let mut rig = Rig::new(Hrs3300::new(serde_json::from_str(r#"{ "pulse": [["0s", 60]] }"#).unwrap()));
+        let usual = [(RES, 0x77), (HGAIN, 0), (PDRIVER, 0x2F), (ENABLE, 0xD0)];
+        usual.iter().chain(settings).for_each(|(register, value)| write(&mut rig, *register, *value));
+        rig.run_for(Time::from_secs(2));
+        rig
+    }
+
+    #[test]
+    fn current_gain_and_resolution_scale_what_is_seen() {
+        let usual = hrs(&mut worn(&[]));
+        // 12.5, 20, 30 and 40 mA; gains 2 and 4; one bit more, one less.
+        for (settings, factor) in [
+            (&[(PDRIVER, 0x6F)][..], 1.6),
+            (&[(ENABLE, 0xD8)], 2.4),
+            (&[(PDRIVER, 0x6F), (ENABLE, 0xD8)], 3.2),
+            (&[(HGAIN, 1 << 2)], 2.0),
+            (&[(HGAIN, 2 << 2)], 4.0),
+            (&[(RES, 0x78)], 2.0),
+            (&[(RES, 0x76)], 0.5),
+        ] {
+            let seen = f64::from(hrs(&mut worn(settings)));
+            let expected = f64::from(usual) * factor;
+            assert!((seen - expected).abs() < 0.01 * expected, "{settings:x?}: {seen}, not {expected}");
+        }
+        assert!(hrs(&mut worn(&[(PDRIVER, 0)])) < 300, "the LED is off");
+        assert_eq!(hrs(&mut worn(&[(ENABLE, 0x50)])), 0, "the sensor is off");
+    }
+
+    #[test]
+    fn a_conversion_stands_until_the_next_pause_is_over() {
+        for (enable, ms) in [(0xD0, 75), (0xE0, 37), (0xF0, 25), (0x80, 825)] {
+            let mut rig = worn(&[(ENABLE, enable)]);
+            let mut changes = 0;
+            let mut last = hrs(&mut rig);
+            for _ in 0..8_250 {
+                rig.run_for(Time::from_ms(1));
+                let now = hrs(&mut rig);
+                changes += u64::from(now != last);
+                last = now;
+            }
+            // Two conversions of a pulse may see the same light.
+            let most = 8_250 / ms + 1;
+            assert!(changes <= most && changes * 10 >= most * 7, "{enable:#x}: {changes} of {most}");
+        }
+    }
+
+    #[test]
+    fn it_says_who_it_is_and_data_cannot_be_written() {
+        let mut rig = worn(&[(ID, 7), (C0DATAM, 7)]);
+        rig.with(|part, cx| {
+            part.i2c_start(ADDRESS, false, cx);
+            part.i2c_write(ID, cx);
+            part.i2c_start(ADDRESS, true, cx);
+            assert_eq!(part.i2c_read(true, cx), 0x21);
+        });
+        assert_ne!(hrs(&mut rig) >> 8, 7);
+        rig.with(|part, cx| part.restart(ResetCause::PowerOn, cx));
+        assert_eq!(hrs(&mut rig), 0);
+    }
 }

@@ -42,6 +42,8 @@ const WIP: u8 = 1 << 0;
 const WEL: u8 = 1 << 1;
 /// BP0 to BP4, SRP0: what WRSR changes.
 const PROTECTION: u8 = 0xFC;
+/// CMP, in the second status byte.
+const CMP: u8 = 1 << 6;
 
 /// Which chip it is.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -175,6 +177,24 @@ impl SpiFlash {
         self.protection | flag(WIP, self.is_busy(now)) | flag(WEL, self.enabled)
     }
 
+    /// Chapter 6 of the data sheet, "Memory Protection": BP0 to BP2 say how much, in blocks or (BP4) sectors; BP3
+    /// says at which end; CMP protects the rest instead.
+    fn protects(&self, from: u32, size: u32) -> bool {
+        let all = self.size();
+        let amount = match (u32::from(self.protection >> 2 & 7), self.protection & 0x40 != 0) {
+            (0, _) => 0,
+            (7, _) => all,
+            (power, false) => all >> (7 - power),
+            (power, true) => SECTOR << (power - 1).min(3),
+        };
+        let (first, end) = if self.protection & 0x20 != 0 { (0, amount) } else { (all - amount, all) };
+        if self.second & CMP != 0 {
+            from < first || from + size > end
+        } else {
+            from < end && from + size > first
+        }
+    }
+
     /// How many bytes of address and waiting follow a command.
     fn header_length(command: u8) -> usize {
         match command {
@@ -259,10 +279,18 @@ impl SpiFlash {
             cx.guest_error(format!("command {command:#04x} without WREN before it is not taken"));
             return;
         }
-        // BP2 to BP0 and CMP protect parts; firmware protects all of it or nothing.
-        let protected = self.protection & 0x1C != 0;
-        if protected && matches!(command, PP | SE | BE32 | BE64 | CE | CE2) {
-            cx.guest_error(format!("command {command:#04x}: the flash is protected (BP bits)"));
+        let size = match command {
+            PP => PAGE,
+            SE => SECTOR,
+            BE32 => 8 * SECTOR,
+            BE64 => 16 * SECTOR,
+            CE | CE2 => self.size(),
+            _ => 0,
+        };
+        if size != 0 && self.protects(address / size * size, size) {
+            cx.guest_error(format!(
+                "command {command:#04x} at {address:#x}: protected by the status register"
+            ));
             self.enabled = false;
             return;
         }
@@ -456,6 +484,133 @@ mod tests {
         assert_eq!(talk(&mut rig, &[RDSR], 1), [WIP]);
         rig.run_for(Time::from_ms(1));
         assert_eq!(talk(&mut rig, &[READ, 0, 0x10, 0xFE], 2), [0xFF, 0xFF]);
+    }
+
+    fn chip(name: &str) -> Rig<SpiFlash> {
+        let mut rig =
+            Rig::new(SpiFlash::new(serde_json::from_str(&format!(r#"{{ "chip": "{name}" }}"#)).unwrap()));
+        rig.input(0, true);
+        rig
+    }
+
+    /// A command that WREN allows, to its end; how long the chip says it is busy with it.
+    fn busy(rig: &mut Rig<SpiFlash>, bytes: &[u8]) -> Time {
+        talk(rig, &[WREN], 0);
+        talk(rig, bytes, 0);
+        let time = rig.component.busy.max(rig.now).since(rig.now);
+        if time > Time::ZERO {
+            rig.run_for(time - Time::from_ns(1));
+            assert_eq!(talk(rig, &[RDSR], 1)[0] & WIP, WIP);
+            rig.run_for(Time::from_ns(1));
+        }
+        assert_eq!(talk(rig, &[RDSR], 1)[0] & (WIP | WEL), 0);
+        time
+    }
+
+    #[test]
+    fn everything_takes_its_chips_time_and_erases_its_size() {
+        let data: [(&str, [u64; 6]); 2] = [
+            ("xt25f32b", [400, 70_000, 160_000, 250_000, 15_000_000, 5_000]),
+            ("p25q32h", [2_000, 16_000, 16_000, 16_000, 16_000, 8_000]),
+        ];
+        for (name, times) in data {
+            let mut rig = chip(name);
+            let mut image = vec![0; 4 << 20];
+            for (command, end, time) in [
+                (PP, 0, times[0]),
+                (SE, 0x1_9000, times[1]),
+                (BE32, 0x2_0000, times[2]),
+                (BE64, 0x2_0000, times[3]),
+                (CE, 0x40_0000, times[4]),
+                (CE2, 0x40_0000, times[4]),
+            ] {
+                image.fill(0);
+                rig.component.load(&image).unwrap();
+                let bytes = [command, 1, 0x8F, 0xFF, 7];
+                let bytes = match command {
+                    PP => &bytes[..],
+                    CE | CE2 => &bytes[..1],
+                    _ => &bytes[..4],
+                };
+                assert_eq!(busy(&mut rig, bytes), Time::from_us(time), "{name} {command:#x}");
+                let contents = rig.component.contents().unwrap();
+                let erased: Vec<usize> =
+                    (0..4 << 20).step_by(0x1000).filter(|at| contents[*at] == 0xFF).collect();
+                let size = match command {
+                    PP => 0,
+                    SE => 0x1000,
+                    BE32 => 0x8000,
+                    BE64 => 0x1_0000,
+                    _ => 0x40_0000,
+                };
+                assert_eq!(erased.len() * 0x1000, size, "{name} {command:#x}");
+                assert_eq!(erased.last().map_or(0, |at| at + 0x1000), end, "{name} {command:#x}");
+            }
+            assert_eq!(busy(&mut rig, &[WRSR, 0]), Time::from_us(times[5]), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_status_register_protects_what_it_says() {
+        // Status bytes; the first and last byte that cannot be programmed, none for nothing.
+        for (status, range) in [
+            ([0x00, 0], None),
+            ([0x04, 0], Some((0x3F_0000, 0x3F_FFFF))),
+            ([0x18, 0], Some((0x20_0000, 0x3F_FFFF))),
+            ([0x24, 0], Some((0, 0xFFFF))),
+            ([0x44, 0], Some((0x3F_F000, 0x3F_FFFF))),
+            ([0x6C, 0], Some((0, 0x3FFF))),
+            ([0x1C, 0], Some((0, 0x3F_FFFF))),
+            ([0x24, CMP], Some((0x1_0000, 0x3F_FFFF))),
+            ([0x00, CMP], Some((0, 0x3F_FFFF))),
+            ([0x1C, CMP], None),
+        ] {
+            let mut rig = rig();
+            busy(&mut rig, &[WRSR, status[0], status[1]]);
+            assert_eq!((talk(&mut rig, &[RDSR], 1)[0], talk(&mut rig, &[RDSR2], 1)[0]), status.into());
+            let mut programs = |address: u32| {
+                let [_, a, b, c] = address.to_be_bytes();
+                busy(&mut rig, &[PP, a, b, c, 0]);
+                rig.component.byte(address) == 0
+            };
+            let mut free = 0;
+            for address in [0, 0x3FFF, 0x4000, 0xFFFF, 0x1_0000, 0x1F_FFFF, 0x20_0000, 0x3E_FFFF]
+                .into_iter()
+                .chain([0x3F_0000, 0x3F_EFFF, 0x3F_F000, 0x3F_FFFF])
+            {
+                let protected = range.is_some_and(|(first, last)| (first..=last).contains(&address));
+                assert_eq!(programs(address), !protected, "{status:x?} {address:#x}");
+                free += u32::from(!protected);
+            }
+            busy(&mut rig, &[CE]);
+            assert_eq!(rig.component.sectors.is_empty(), range.is_none() || free == 0, "{status:x?}");
+        }
+    }
+
+    #[test]
+    fn a_reset_needs_its_two_commands() {
+        let mut rig = rig();
+        talk(&mut rig, &[WREN], 0);
+        talk(&mut rig, &[RST], 0);
+        assert_eq!(talk(&mut rig, &[RDSR], 1), [WEL], "not enabled");
+        talk(&mut rig, &[RSTEN], 0);
+        talk(&mut rig, &[RST], 0);
+        rig.run_for(Time::from_us(30));
+        assert_eq!(talk(&mut rig, &[RDSR], 1), [0]);
+        talk(&mut rig, &[WREN], 0);
+        talk(&mut rig, &[WRDI], 0);
+        assert_eq!(talk(&mut rig, &[RDSR], 1), [0]);
+    }
+
+    #[test]
+    fn contents_and_protection_outlive_power() {
+        let mut rig = rig();
+        busy(&mut rig, &[PP, 0, 0, 0, 5]);
+        busy(&mut rig, &[WRSR, 0x1C]);
+        talk(&mut rig, &[DP], 0);
+        rig.with(|flash, cx| flash.restart(ResetCause::PowerOn, cx));
+        assert_eq!(talk(&mut rig, &[READ, 0, 0, 0], 1), [5], "awake again");
+        assert_eq!(talk(&mut rig, &[RDSR], 1), [0x1C]);
     }
 
     #[test]

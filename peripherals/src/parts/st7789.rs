@@ -82,7 +82,8 @@ pub struct St7789 {
     on: bool,
     inverted: bool,
     idle: bool,
-    partial: Option<(u16, u16)>,
+    partial: bool,
+    /// First and last line that partial mode shows.
     partial_area: (u16, u16),
     madctl: u8,
     colmod: u8,
@@ -105,7 +106,7 @@ impl St7789 {
     /// 9.1.2: what the reset pin and SWRESET set; the frame memory stays.
     fn defaults(&mut self) {
         (self.sleeping, self.on, self.inverted, self.idle) = (true, false, false, false);
-        (self.partial, self.partial_area) = (None, (0, LINES as u16 - 1));
+        (self.partial, self.partial_area) = (false, (0, LINES as u16 - 1));
         (self.madctl, self.colmod) = (0, 0x66);
         (self.columns, self.lines) = ((0, COLUMNS as u16 - 1), (0, LINES as u16 - 1));
         self.scroll = (0, LINES as u16, 0);
@@ -120,9 +121,9 @@ impl St7789 {
         match command {
             SWRESET => self.defaults(),
             SLPIN | SLPOUT => self.sleeping = command == SLPIN,
-            PTLON => self.partial = Some(self.partial_area),
-            NORON => {
-                self.partial = None;
+            // 9.1.14, 9.1.15: both end scrolling.
+            PTLON | NORON => {
+                self.partial = command == PTLON;
                 self.scroll = (0, LINES as u16, 0);
             }
             INVOFF | INVON => self.inverted = command == INVON,
@@ -149,13 +150,19 @@ impl St7789 {
         match (self.command, self.parameters.len()) {
             (CASET, 4) => self.columns = (word(0), word(1)),
             (RASET, 4) => self.lines = (word(0), word(1)),
-            (PTLAR, 4) => self.partial_area = (word(0), word(1)),
+            (PTLAR, 4) => {
+                self.partial_area = (word(0), word(1));
+                self.changes += 1;
+            }
             (VSCRDEF, 6) => self.scroll = (word(0), word(1), self.scroll.2),
             (VSCRSADD, 2) => {
                 self.scroll.2 = word(0);
                 self.changes += 1;
             }
-            (MADCTL, 1) => self.madctl = byte,
+            (MADCTL, 1) => {
+                self.madctl = byte;
+                self.changes += 1;
+            }
             (COLMOD, 1) => self.colmod = byte,
             _ => {}
         }
@@ -255,6 +262,13 @@ impl St7789 {
         }
     }
 
+    /// 9.1.28: whether line `y` of the panel shows something. An area that ends before it starts goes round.
+    fn visible(&self, y: u16) -> bool {
+        let (first, last) = self.partial_area;
+        let (from, to) = (y >= first, y <= last);
+        !self.partial || if first <= last { from && to } else { from || to }
+    }
+
     /// 9.1.31, 9.1.33: the line of the frame memory that is shown in line `y` of the panel.
     fn shown(&self, y: u16) -> u16 {
         let (top, area, start) = self.scroll;
@@ -294,7 +308,7 @@ impl Model for St7789 {
             on: false,
             inverted: false,
             idle: false,
-            partial: None,
+            partial: false,
             partial_area: (0, 0),
             madctl: 0,
             colmod: 0,
@@ -375,7 +389,7 @@ impl Component for St7789 {
         if !self.sleeping && self.on {
             let inverted = self.inverted != self.config.normally_black;
             for (y, line) in (0_u16..).zip(rgb.chunks_exact_mut(usize::from(width) * 3)) {
-                if self.partial.is_some_and(|(first, last)| !(first..=last).contains(&y)) {
+                if !self.visible(y) {
                     continue;
                 }
                 let start = usize::from(self.shown(y)) * COLUMNS * 3;
@@ -518,6 +532,98 @@ mod tests {
         send(&mut rig, SLPOUT, &[]);
         send(&mut rig, INVOFF, &[]);
         assert_eq!(pixel(&rig, 0, 0), [0; 3]);
+    }
+
+    #[test]
+    fn colours_of_12_16_and_18_bits() {
+        for (mode, bytes, expected) in [
+            (0x53, &[0xF0, 0x8A, 0xB3, 0x12, 0x30][..], [[255, 0, 136], [170, 187, 51], [17, 34, 51]]),
+            (0x55, &[0xF8, 0x11, 0x04, 0x00, 0xFF, 0xFF], [[255, 0, 139], [0, 129, 0], [255, 255, 255]]),
+            (0x66, &[0xFC, 0, 0x80, 0, 0x7C, 0, 4, 8, 0xFF], [[255, 0, 129], [0, 125, 0], [4, 8, 255]]),
+        ] {
+            let mut rig = rig("{}");
+            send(&mut rig, COLMOD, &[mode]);
+            send(&mut rig, RAMWR, bytes);
+            assert_eq!([0, 1, 2].map(|x| pixel(&rig, x, 0)), expected, "{mode:#x}");
+            assert_eq!(pixel(&rig, 3, 0), [0; 3]);
+        }
+    }
+
+    #[test]
+    fn writing_goes_on_where_it_stopped() {
+        let mut rig = rig("{}");
+        send(&mut rig, CASET, &[0, 4, 0, 5]);
+        send(&mut rig, RAMWR, &[0xF8, 0]);
+        send(&mut rig, WRMEMC, &[0x07, 0xE0, 0, 0x1F]);
+        assert_eq!(
+            [pixel(&rig, 4, 0), pixel(&rig, 5, 0), pixel(&rig, 4, 1)],
+            [[255, 0, 0], [0, 255, 0], [0, 0, 255]]
+        );
+        send(&mut rig, RAMWR, &[0xFF, 0xFF]);
+        assert_eq!(pixel(&rig, 4, 0), [255; 3], "begins anew");
+    }
+
+    #[test]
+    fn partial_mode_shows_some_lines() {
+        let mut rig = rig("{}");
+        send(&mut rig, CASET, &[0, 0, 0, 0]);
+        send(&mut rig, RAMWR, &[0xFF; 640]);
+        send(&mut rig, PTLAR, &[0, 10, 0, 20]);
+        assert_eq!(pixel(&rig, 0, 9), [255; 3], "not yet");
+        send(&mut rig, PTLON, &[]);
+        assert_eq!([9, 10, 20, 21].map(|y| pixel(&rig, 0, y)[0]), [0, 255, 255, 0]);
+        send(&mut rig, PTLAR, &[0, 200, 0, 20]);
+        assert_eq!([20, 21, 199, 200].map(|y| pixel(&rig, 0, y)[0]), [255, 0, 0, 255], "round the end");
+        send(&mut rig, NORON, &[]);
+        assert_eq!(pixel(&rig, 0, 100), [255; 3]);
+    }
+
+    #[test]
+    fn idle_mode_has_eight_colours_and_madctl_exchanges_red_and_blue() {
+        let mut rig = rig("{}");
+        send(&mut rig, COLMOD, &[0x66]);
+        send(&mut rig, RAMWR, &[0x84, 0x7C, 0xFC]);
+        assert_eq!(pixel(&rig, 0, 0), [133, 125, 255]);
+        send(&mut rig, MADCTL, &[BGR]);
+        assert_eq!(pixel(&rig, 0, 0), [255, 125, 133]);
+        send(&mut rig, IDMON, &[]);
+        assert_eq!(pixel(&rig, 0, 0), [255, 0, 255]);
+        send(&mut rig, IDMOFF, &[]);
+        send(&mut rig, MADCTL, &[0]);
+        assert_eq!(pixel(&rig, 0, 0), [133, 125, 255]);
+    }
+
+    #[test]
+    fn inversion_and_the_panels_kind() {
+        for (config, normal) in [("{}", 255), (r#"{ "normally_black": false }"#, 0)] {
+            let mut rig = rig(config);
+            assert_eq!(pixel(&rig, 0, 0)[0], 255 - normal, "inverted");
+            send(&mut rig, INVOFF, &[]);
+            assert_eq!(pixel(&rig, 0, 0)[0], normal);
+        }
+    }
+
+    #[test]
+    fn resets_set_the_registers_and_leave_the_memory() {
+        for by_pin in [false, true] {
+            let mut rig = rig("{}");
+            send(&mut rig, MADCTL, &[MY]);
+            send(&mut rig, RAMWR, &[0xF8, 0]);
+            send(&mut rig, MADCTL, &[0]);
+            if by_pin {
+                rig.input(2, false);
+                send(&mut rig, DISPON, &[]); // nobody listens
+                rig.input(2, true);
+            } else {
+                send(&mut rig, SWRESET, &[]);
+            }
+            assert_eq!((rig.component.sleeping, rig.component.on, rig.component.colmod), (true, false, 0x66));
+            for command in [SLPOUT, INVON, DISPON] {
+                send(&mut rig, command, &[]);
+            }
+            send(&mut rig, VSCRSADD, &[0x01, 0x3F]); // the last line of the memory comes first
+            assert_eq!(pixel(&rig, 0, 0), [255, 0, 0], "by pin: {by_pin}");
+        }
     }
 
     #[test]

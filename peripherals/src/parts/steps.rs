@@ -50,8 +50,11 @@ impl Steps {
     pub fn look(&mut self, axes: [i64; 3], counting: bool) -> News {
         let mut news = News::default();
         let size = root(axes.iter().map(|axis| axis * axis).sum());
-        if self.mean == 0 {
+        // The first look finds things as they are.
+        let first = self.mean == 0;
+        if first {
             self.mean = size * 64;
+            self.last = axes;
         }
         let swing = size - self.mean / 64;
         self.mean += (size * 64 - self.mean) / 64;
@@ -79,7 +82,7 @@ impl Steps {
         let [_, y, z] = axes;
         // Walking shakes what is up: it takes more to turn away.
         let facing = if self.facing { z > 400 && y < 600 } else { z > 700 && y < 400 };
-        news.turned = facing && !self.facing;
+        news.turned = facing && !self.facing && !first;
         self.facing = facing;
         news
     }
