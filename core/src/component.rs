@@ -212,6 +212,11 @@ pub enum Effect {
         /// When it may go on.
         until: Time,
     },
+    /// Switch the processor's cache of code in ROM on or off.
+    CodeCache {
+        /// Whether it is on.
+        on: bool,
+    },
     /// Switch the processor and the peripherals' clocks off until the next reset; inputs are still heard.
     PowerDown,
 }
@@ -343,6 +348,11 @@ impl<'a> Cx<'a> {
     /// The program memory is busy: a processor that runs from ROM waits until then.
     pub fn stall(&mut self, until: Time) {
         self.effects.push((self.node, Effect::Stall { until }));
+    }
+
+    /// Switches the cache of code in ROM on or off, behind the present instruction. A reset switches it off.
+    pub fn code_cache(&mut self, on: bool) {
+        self.effects.push((self.node, Effect::CodeCache { on }));
     }
 
     /// Switches the processor and the peripherals' clocks off, until something resets the machine.

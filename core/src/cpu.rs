@@ -179,6 +179,9 @@ pub trait Core: State + Send {
     fn set_line(&mut self, irq: u16, level: bool);
     /// An edge on external interrupt line `irq`.
     fn pulse_line(&mut self, irq: u16);
+    /// Switches the cache of code in slow memory on or off; off after a reset. A core without one, or without a price
+    /// for memory, does nothing.
+    fn set_code_cache(&mut self, _on: bool) {}
 
     /// The semihosting call it stopped for.
     fn semihosting(&self) -> Semihosting;

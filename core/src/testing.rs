@@ -92,6 +92,8 @@ pub struct Rig<C> {
     pub resets: Vec<ResetCause>,
     /// Until when it let the processor wait.
     pub stalls: Vec<Time>,
+    /// Whether the cache of code is on.
+    pub code_cache: bool,
     /// Whether it switched the processor off.
     pub powered_down: bool,
     /// Its random numbers.
@@ -118,6 +120,7 @@ impl<C: Component> Rig<C> {
             writes: Vec::new(),
             resets: Vec::new(),
             stalls: Vec::new(),
+            code_cache: false,
             powered_down: false,
             rng: Rng::new(0, "rig"),
             host: RigHost::default(),
@@ -149,6 +152,7 @@ impl<C: Component> Rig<C> {
                 Effect::Write { addr, value } => self.writes.push((addr, value)),
                 Effect::Reset { cause } => self.resets.push(cause),
                 Effect::Stall { until } => self.stalls.push(until),
+                Effect::CodeCache { on } => self.code_cache = on,
                 Effect::PowerDown => self.powered_down = true,
             }
         }

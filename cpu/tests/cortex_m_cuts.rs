@@ -27,7 +27,7 @@ fn flavour(model: Model) -> Flavour {
 type How = (Model, bool);
 
 fn start((model, cycles): How, image: &Image) -> Rig {
-    let slow = Slow { base: 0, size: 0x40_0000, sequential: 1, branch: 2, data: 1, line: 4 };
+    let slow = Slow { base: 0, size: 0x40_0000, sequential: 1, branch: 2, data: 1, line: 4, cached: None };
     let timing = cycles.then(|| CycleTiming { multiply: None, slow: vec![slow], peripherals: 3 });
     let mut rig = Rig::with(CortexMConfig { timing, ..config(model) });
     rig.load_halves(0, &image.halves);

@@ -4,8 +4,9 @@
 mod cortex_m_rig;
 
 use consort_core::cpu::{Core, Stop};
+use consort_core::state::State;
 use consort_core::trace::CoreEvent;
-use consort_cpu::cortex_m::{CortexMConfig, CycleTiming, Model, Slow};
+use consort_cpu::cortex_m::{Cached, CortexMConfig, CycleTiming, Model, Slow};
 use cortex_m_rig::{Rig, WORDS, config};
 
 const RESET: u32 = 0x400;
@@ -186,7 +187,7 @@ fn a_chip_may_have_the_small_multiplier() {
 
 #[test]
 fn memory_and_peripherals_add_their_waits() {
-    let flash = Slow { base: 0, size: 0x1_0000, sequential: 2, branch: 3, data: 2, line: 4 };
+    let flash = Slow { base: 0, size: 0x1_0000, sequential: 2, branch: 3, data: 2, line: 4, cached: None };
     let slow = CycleTiming { slow: vec![flash], peripherals: 4, ..CycleTiming::default() };
     let nops = |count: usize| vec![NOP; count];
     let empty = measure(Model::M4, &slow, &[]);
@@ -203,6 +204,37 @@ fn memory_and_peripherals_add_their_waits() {
     rig.run(rig.core.now().0 + 40);
     let at: Vec<u64> = rig.bus.accesses.iter().map(|access| access.0).collect();
     assert_eq!(at[1] - at[0], 1 + 2 + 4);
+}
+
+/// Cycles of ten rounds of `subs r0, #1; bne`, step by step.
+fn ten_rounds(rig: &mut Rig) -> u64 {
+    set(rig, "pc", RESET);
+    set(rig, "r0", 11);
+    let before = rig.core.now().0;
+    for _ in 0..20 {
+        rig.step();
+    }
+    rig.core.now().0 - before
+}
+
+/// The nRF52's flash (nRF52832 PS chapter 7: at most 2 wait states without the cache): Nordic's own delay loop, SUBS and a
+/// branch in one line, is said to take 7 cycles on the chips of the family that have no cache and 3 on the others.
+#[test]
+fn a_cache_of_code_takes_the_waits_away_while_it_is_on() {
+    let cached = Some(Cached { data: 2, ..Cached::default() });
+    let flash = Slow { base: 0, size: 0x1_0000, sequential: 2, branch: 4, data: 2, line: 16, cached };
+    let timing = CycleTiming { slow: vec![flash], ..CycleTiming::default() };
+    let mut rig = rig(Model::M4F, timing.clone(), &[0x3801, 0xD1FD, 0xE7FE], &[]);
+    assert_eq!(ten_rounds(&mut rig), 70);
+    rig.core.set_code_cache(true);
+    assert_eq!(ten_rounds(&mut rig), 30);
+    // A core that is restored has it as the saved one had.
+    let saved = rig.core.save().unwrap();
+    let mut other = self::rig(Model::M4F, timing, &[0x3801, 0xD1FD, 0xE7FE], &[]);
+    other.core.restore(&saved).unwrap();
+    assert_eq!(ten_rounds(&mut other), 30);
+    rig.core.reset();
+    assert_eq!(ten_rounds(&mut rig), 70);
 }
 
 /// Cycles from a line's rise to its handler's first instruction, which a device sees.

@@ -196,6 +196,24 @@ pub struct Waits {
     /// When a literal is loaded, or an exception uses it as its stack.
     #[serde(default)]
     pub data: u8,
+    /// The same while a cache of code, which the chip has and switches, is on. It always hits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached: Option<CachedWaits>,
+}
+
+/// Cycles that an access to memory behind a cache of code waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct CachedWaits {
+    /// When an instruction's fetch goes on to the next line.
+    #[serde(default)]
+    pub sequential: u8,
+    /// When a branch is taken.
+    #[serde(default)]
+    pub branch: u8,
+    /// When a literal is loaded, or an exception uses it as its stack.
+    #[serde(default)]
+    pub data: u8,
 }
 
 /// A GICv2's two halves.

@@ -2,7 +2,9 @@
 
 use consort_core::cpu::Core;
 use consort_cpu::cortex_a::{self, CortexA, CortexAConfig};
-use consort_cpu::cortex_m::{ConfigError, CortexM, CortexMConfig, CycleTiming, Model, Reference, Slow};
+use consort_cpu::cortex_m::{
+    Cached, ConfigError, CortexM, CortexMConfig, CycleTiming, Model, Reference, Slow,
+};
 
 use crate::board::{Board, CoreKind, Processor, Timing};
 use crate::boot::Prepared;
@@ -29,8 +31,8 @@ pub(crate) fn build(board: &Board, timing: Timing, prepared: &Prepared) -> Resul
         CoreKind::CortexM4 => Model::M4,
         CoreKind::CortexM7 => Model::M7,
         CoreKind::CortexM33 => Model::M33,
-        CoreKind::CortexA15 => return application(cortex_a::Model::A15, processor, prepared),
-        CoreKind::CortexA53 => return application(cortex_a::Model::A53, processor, prepared),
+        CoreKind::CortexA15 => return application(cortex_a::Model::A15, processor, timing, prepared),
+        CoreKind::CortexA53 => return application(cortex_a::Model::A53, processor, timing, prepared),
     };
     let mut config = CortexMConfig {
         mpu_regions: processor.mpu_regions,
@@ -60,6 +62,11 @@ fn cycles(board: &Board) -> CycleTiming {
             branch: waits.branch,
             data: waits.data,
             line: waits.line,
+            cached: waits.cached.map(|waits| Cached {
+                sequential: waits.sequential,
+                branch: waits.branch,
+                data: waits.data,
+            }),
         })
     });
     CycleTiming {
@@ -72,6 +79,7 @@ fn cycles(board: &Board) -> CycleTiming {
 fn application(
     model: cortex_a::Model,
     processor: &Processor,
+    timing: Timing,
     prepared: &Prepared,
 ) -> Result<Box<dyn Core>, CoreError> {
     let gic = processor.gic.ok_or(CoreError::NoGic)?;
@@ -83,6 +91,7 @@ fn application(
         cpu_interface: gic.cpu_interface.0,
         start: prepared.start.unwrap_or(processor.vectors.0),
         argument: prepared.argument,
+        timing: timing == Timing::Cycles,
     })?))
 }
 

@@ -4,7 +4,8 @@ use consort_core::Addr;
 use serde::{Deserialize, Serialize};
 
 use super::timer::COUNTER_HZ;
-use crate::engine::{EngineError, Isa};
+use crate::engine::{EngineError, Isa, Timing};
+use crate::timing;
 
 /// A core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +28,13 @@ impl Model {
     /// Whether it resets into AArch64.
     pub const fn is_64(self) -> bool {
         matches!(self, Self::A53)
+    }
+
+    pub(super) fn timing(self) -> Box<dyn Timing> {
+        match self {
+            Self::A15 => Box::new(timing::CortexA15),
+            Self::A53 => Box::new(timing::CortexA53),
+        }
     }
 
     pub(super) const fn isa(self) -> Isa {
@@ -54,6 +62,8 @@ pub struct CortexAConfig {
     pub start: Addr,
     /// What the first register holds then: the device tree's address, by Linux' boot protocol.
     pub argument: u64,
+    /// Whether instructions cost the model's average; otherwise each takes one cycle.
+    pub timing: bool,
 }
 
 /// A core that cannot be built.

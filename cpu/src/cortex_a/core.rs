@@ -10,13 +10,13 @@ use consort_core::time::Cycles;
 use consort_core::trace::CoreEvent;
 use serde::{Deserialize, Serialize};
 
+use super::COUNTER_HZ;
 use super::config::{ConfigError, CortexAConfig};
 use super::gic::{self, Gic};
 use super::live::{Port, Private};
 use super::psci::{self, Answer};
 use super::registers::{self, Name};
 use super::timer::Timers;
-use super::{COUNTER_HZ, pace};
 use crate::engine::{AccessKind, Engine, Exception, Exit, Options, Perms, Reg, Stop as EngineStop};
 use crate::regions::Regions;
 
@@ -67,7 +67,8 @@ impl CortexA {
         config.check()?;
         let options =
             Options { translation_buffer: TRANSLATION_BUFFER, mpu_regions: 0, ..Options::default() };
-        let engine = Engine::new(config.model.isa(), options)?;
+        let mut engine = Engine::new(config.model.isa(), options)?;
+        engine.set_timing(config.timing.then(|| config.model.timing()));
         let private =
             Private { gic: Gic::new(config.interrupts), timers: Timers::new(config.clock), lines: 0 };
         let mut core = Self {
@@ -146,7 +147,7 @@ impl CortexA {
             }
         }
         let end = until.min(self.private.timers.deadline());
-        let budget = if single { 1 } else { pace::instructions_for(end.since(self.now)).max(1) };
+        let budget = if single { 1 } else { end.since(self.now).max(1) };
         let mut port = Port {
             private: &mut self.private,
             config: &self.config,
@@ -155,10 +156,10 @@ impl CortexA {
             start: self.now,
             attention: false,
         };
-        let Exit { executed, stop, .. } = self.engine.run(&mut port, budget);
+        let Exit { executed, cycles, stop } = self.engine.run(&mut port, budget);
         let attention = port.attention;
         self.instructions += executed;
-        self.now += pace::cycles_of(executed);
+        self.now += cycles;
         self.tick();
         let stop = match stop {
             EngineStop::Budget if executed == 0 => {
@@ -369,7 +370,7 @@ impl Core for CortexA {
         let pc = self.pc();
         self.engine.set_reg(self.pc_reg(), pc.wrapping_add(4));
         self.instructions += 1;
-        self.now += pace::cycles_of(1);
+        self.now += 1;
         self.tick();
     }
 

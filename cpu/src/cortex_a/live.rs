@@ -6,7 +6,6 @@ use consort_core::trace::CoreEvent;
 
 use super::config::CortexAConfig;
 use super::gic::{Event, Gic};
-use super::pace;
 use super::timer::{INTERRUPTS, Timers};
 use crate::engine::{Access, BusError as Refused, Io, Reg, SystemReg};
 use crate::regions::{Guest, Regions};
@@ -60,7 +59,7 @@ pub(super) struct Port<'a> {
 
 impl Port<'_> {
     fn at(&self, cx: &Access<'_>) -> Cycles {
-        self.start + pace::cycles_of(cx.executed())
+        self.start + cx.cycles()
     }
 
     /// After something that may have changed the interrupt lines.
@@ -174,7 +173,7 @@ impl Io for Port<'_> {
             SystemReg::Time | SystemReg::Counter => return,
         }
         let until = self.private.timers.deadline().since(self.start);
-        cx.shorten(pace::instructions_for(until));
+        cx.shorten(until);
         self.settle(cx);
     }
 }

@@ -4,7 +4,6 @@ mod config;
 mod core;
 mod gic;
 mod live;
-mod pace;
 mod psci;
 mod registers;
 mod state;

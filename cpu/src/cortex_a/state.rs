@@ -15,6 +15,7 @@ use crate::engine::Reg;
 #[derive(Serialize, Deserialize)]
 struct Saved {
     model: Model,
+    timing: bool,
     now: Cycles,
     instructions: u64,
     unreported_reset: bool,
@@ -49,6 +50,7 @@ impl State for CortexA {
         let plain = (0..words).map(|n| (n, self.engine.reg(Reg::plain(n)))).filter(|(_, word)| *word != 0);
         to_bytes(&Saved {
             model,
+            timing: self.config.timing,
             now: self.now,
             instructions: self.instructions,
             unreported_reset: self.unreported_reset,
@@ -69,6 +71,11 @@ impl State for CortexA {
         if saved.model != self.config.model || saved.words != words {
             let (theirs, own) = (saved.model.name(), self.config.model.name());
             return Err(StateError(format!("the saved core is a {theirs}, not this {own}")));
+        }
+        if saved.timing != self.config.timing {
+            let how = |timing: bool| if timing { "cycles" } else { "instructions" };
+            let (saved, own) = (how(saved.timing), how(self.config.timing));
+            return Err(StateError(format!("it was saved with --timing {saved}, not {own}")));
         }
         self.engine.reset();
         let mut plain = vec![0; usize::from(words)];

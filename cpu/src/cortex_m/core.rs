@@ -36,6 +36,8 @@ pub struct CortexM {
     pub(super) now: Cycles,
     pub(super) instructions: u64,
     pace: Pace,
+    /// Whether the chip's cache of code is on.
+    pub(super) code_cache: bool,
     /// A reset that the trace does not know of yet.
     pub(super) unreported_reset: bool,
     breakpoints: BTreeSet<Addr>,
@@ -66,6 +68,7 @@ impl CortexM {
             now: Cycles(0),
             instructions: 0,
             pace,
+            code_cache: false,
             unreported_reset: false,
             breakpoints: BTreeSet::new(),
             watchpoints: Vec::new(),
@@ -124,6 +127,17 @@ impl CortexM {
         }
         self.unreported_reset = true;
         self.passing = None;
+    }
+
+    /// Prices instructions with the cache of code on or off.
+    pub(super) fn switch_code_cache(&mut self, on: bool) {
+        if self.code_cache == on {
+            return;
+        }
+        self.code_cache = on;
+        if self.pace.set_code_cache(self.system.config.timing.as_ref(), on) {
+            self.engine.set_timing(self.pace.instructions());
+        }
     }
 
     /// The core between two instructions, and what is private to it.
@@ -420,7 +434,12 @@ impl Core for CortexM {
     }
 
     fn reset(&mut self) {
+        self.switch_code_cache(false);
         self.local_reset();
+    }
+
+    fn set_code_cache(&mut self, on: bool) {
+        self.switch_code_cache(on);
     }
 
     fn now(&self) -> Cycles {

@@ -29,9 +29,19 @@ impl Pace {
             if let Some(cycles) = timing.multiply {
                 table.multiply = cycles;
             }
-            (table, Waits(timing.slow.clone()), timing.peripherals)
+            (table, Waits::new(&timing.slow, false), timing.peripherals)
         });
         Self { model }
+    }
+
+    /// Switches the cache of code; true when that changes what instructions cost.
+    pub(super) fn set_code_cache(&mut self, timing: Option<&CycleTiming>, on: bool) -> bool {
+        let (Some((_, waits, _)), Some(timing)) = (&mut self.model, timing) else { return false };
+        let changes = timing.slow.iter().any(|slow| slow.cached.is_some());
+        if changes {
+            *waits = Waits::new(&timing.slow, on);
+        }
+        changes
     }
 
     /// The model of the instructions.

@@ -18,6 +18,7 @@ struct Saved {
     timing: Option<CycleTiming>,
     now: Cycles,
     instructions: u64,
+    code_cache: bool,
     unreported_reset: bool,
     registers: Vec<u32>,
     system: System,
@@ -48,6 +49,7 @@ impl State for CortexM {
             timing: self.system.config.timing.clone(),
             now: self.now,
             instructions: self.instructions,
+            code_cache: self.code_cache,
             unreported_reset: self.unreported_reset,
             registers,
             system: self.system.clone(),
@@ -71,6 +73,7 @@ impl State for CortexM {
         self.system.adopt(saved.system)?;
         self.now = saved.now;
         self.instructions = saved.instructions;
+        self.switch_code_cache(saved.code_cache);
         self.unreported_reset = saved.unreported_reset;
         for (reg, value) in regs.into_iter().zip(saved.registers) {
             self.engine.set(reg, value);

@@ -43,6 +43,21 @@ impl Timing for CortexA53 {
     }
 }
 
+/// Cortex-A15: up to three instructions begin in a cycle and leave it out of their order, so that no class has a time
+/// of its own. One instruction a cycle is an average of programs that miss their caches now and then.
+#[derive(Clone, Copy, Debug)]
+pub struct CortexA15;
+
+impl Timing for CortexA15 {
+    fn cost(&self, _: Insn) -> Cost {
+        Cost::constant(1)
+    }
+
+    fn trap(&self) -> u8 {
+        20
+    }
+}
+
 /// A 32-bit RISC-V core of five stages and one instruction at a time. A load waits on average half the time for its
 /// use; a branch is taken when it goes back and not when it goes on. Multiplications and divisions, which are told by the
 /// half of the instruction that is not looked at, are as other computations.

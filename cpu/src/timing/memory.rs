@@ -17,13 +17,35 @@ pub struct Slow {
     pub data: u8,
     /// Bytes that one access brings, a power of two.
     pub line: u8,
+    /// What takes the place of the cycles above while the chip's cache of code is on.
+    pub cached: Option<Cached>,
+}
+
+/// The cycles of [`Slow`] behind a cache that always hits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cached {
+    /// As in [`Slow`].
+    pub sequential: u8,
+    /// As in [`Slow`].
+    pub branch: u8,
+    /// As in [`Slow`].
+    pub data: u8,
 }
 
 /// The slow regions around a core.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Waits(pub(crate) Vec<Slow>);
+pub(crate) struct Waits(Vec<Slow>);
 
 impl Waits {
+    /// The waits of these regions, with the cache of code on or off.
+    pub(crate) fn new(slow: &[Slow], cache: bool) -> Self {
+        let of = |slow: &Slow| match slow.cached {
+            Some(Cached { sequential, branch, data }) if cache => Slow { sequential, branch, data, ..*slow },
+            _ => *slow,
+        };
+        Self(slow.iter().map(of).collect())
+    }
+
     fn at(&self, addr: u64) -> Option<&Slow> {
         self.0.iter().find(|slow| addr.wrapping_sub(slow.base) < slow.size)
     }

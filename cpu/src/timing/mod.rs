@@ -6,10 +6,10 @@ mod memory;
 mod table;
 mod thumb;
 
-pub use averages::{CortexA53, Rv32};
+pub use averages::{CortexA15, CortexA53, Rv32};
 pub(crate) use cortex_m::CortexM;
-pub use memory::Slow;
 pub(crate) use memory::Waits;
+pub use memory::{Cached, Slow};
 pub(crate) use table::Table;
 pub(crate) mod tables {
     //! The cores' tables.

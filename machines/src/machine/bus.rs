@@ -81,6 +81,8 @@ pub(crate) struct MachineBus {
     pub reset_request: Option<ResetCause>,
     /// The processor waits for its program memory until then.
     pub stall: Option<Time>,
+    /// A component switched the processor's cache of code.
+    pub code_cache: Option<bool>,
     /// The processor and the clocks go off until a reset.
     pub power_down: bool,
     /// The cycle the processor now runs to: an earlier wake needs its attention.
@@ -123,6 +125,7 @@ impl MachineBus {
             rng,
             reset_request: None,
             stall: None,
+            code_cache: None,
             power_down: false,
             horizon: Cycles::MAX,
             next_wake: Time::MAX,
@@ -365,6 +368,10 @@ impl MachineBus {
                 self.stall = Some(until);
                 self.attention = true;
             }
+            Effect::CodeCache { on } => {
+                self.code_cache = Some(on);
+                self.attention = true;
+            }
             Effect::PowerDown => {
                 self.power_down = true;
                 self.attention = true;
@@ -416,7 +423,7 @@ impl MachineBus {
 
     /// Resets every component: lines fall, wakes are withdrawn, then each is told.
     pub fn reset(&mut self, cause: ResetCause, now: Time, memory: &mut dyn Memory) {
-        (self.reset_request, self.stall, self.power_down) = (None, None, false);
+        (self.reset_request, self.stall, self.code_cache, self.power_down) = (None, None, None, false);
         self.effects.clear();
         self.parts.addressed.clear();
         self.wakes.fill(Time::MAX);
@@ -525,7 +532,7 @@ impl MachineBus {
         self.effects.clear();
         self.irqs.clear();
         self.sent.clear();
-        (self.reset_request, self.stall, self.power_down) = (None, None, false);
+        (self.reset_request, self.stall, self.code_cache, self.power_down) = (None, None, None, false);
         self.find_next_wake();
         Ok(())
     }

@@ -130,6 +130,9 @@ impl Machine {
             self.state = Power::Down;
             self.bus.stop_clocks();
         }
+        if let Some(on) = self.bus.code_cache.take() {
+            self.core.set_code_cache(on);
+        }
         if let Some(until) = self.bus.stall.take()
             && self.state == Power::On
             && self.runs_from_rom()

@@ -7,7 +7,7 @@ use consort_core::{Addr, BusError, Time, Width};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::block::{Io, Logic, Regs, Series, Spec, array, f, stub};
+use super::block::{Io, Logic, Regs, Series, Spec, array, f};
 use super::gpio::Signal;
 
 const READY: u32 = 0x400;
@@ -19,10 +19,13 @@ const ERASEPCR0: u32 = 0x510;
 const ERASEUICR: u32 = 0x514;
 const ERASEPAGEPARTIAL: u32 = 0x518;
 const ERASEPAGEPARTIALCFG: u32 = 0x51C;
+const ICACHECNF: u32 = 0x540;
 const ACL: u32 = 0x800;
 
 const WRITE: u32 = 1;
 const ERASE: u32 = 2;
+/// ICACHECNF's bit that switches the cache on.
+const CACHEEN: u32 = 1;
 /// PERM's bit that blocks writing and erasing.
 const ACL_WRITE: u32 = 2;
 
@@ -38,7 +41,9 @@ const NRF52: &[Register] = &[
     Register::ro(READYNEXT, "READYNEXT", 1).fields(&[f("READYNEXT", 0, 1)]),
     Register::wo(ERASEPAGEPARTIAL, "ERASEPAGEPARTIAL"),
     Register::rw(ERASEPAGEPARTIALCFG, "ERASEPAGEPARTIALCFG", 10).fields(&[f("DURATION", 0, 7)]),
-    stub(0x540, "ICACHECNF", 0),
+    Register::rw(ICACHECNF, "ICACHECNF", 0)
+        .fields(&[f("CACHEEN", 0, 1), f("CACHEPROFEN", 8, 1)])
+        .coverage(Coverage::Partial),
     Register::rw(0x548, "IHIT", 0).coverage(Coverage::Stub),
     Register::rw(0x54C, "IMISS", 0).coverage(Coverage::Stub),
 ];
@@ -204,6 +209,10 @@ impl Logic for Nvmc {
             }
             return;
         }
+        if offset == ICACHECNF {
+            io.cx.code_cache(value & CACHEEN != 0);
+            return;
+        }
         let [_, page_time, all_time] = self.times();
         let erases = matches!(offset, ERASEPAGE | ERASEALL | ERASEPCR0 | ERASEUICR | ERASEPAGEPARTIAL);
         if !erases {
@@ -320,6 +329,17 @@ mod tests {
         assert_eq!(rig.read(READY), 0);
         rig.run_for(Time::from_us(21_300));
         assert_eq!(rig.read(READY), 1);
+    }
+
+    #[test]
+    fn the_cache_is_switched() {
+        // nRF52832 PS chapter 11: ICACHECNF.CACHEEN.
+        let config = NvmcConfig { series: Series::Nrf52, flash: 4096, page: 1024, uicr: 1024 };
+        let mut rig = Rig::new(Block::new(config));
+        rig.write(ICACHECNF, 0x101);
+        assert!(rig.code_cache);
+        rig.write(ICACHECNF, 0x100);
+        assert!(!rig.code_cache);
     }
 
     #[test]
