@@ -1,9 +1,11 @@
 //! MicroPython as people download it, on both micro:bits: REPL, sensors, display, buttons and `radio`.
 //!
 //! The images come from the registry package `micropython-microbit-fs`, whose own command also puts a
-//! script into them. Without Python or the network the tests say that they are skipped; with CI set they fail.
+//! script into them.
 
-#![expect(clippy::unwrap_used, clippy::print_stderr)]
+#![expect(clippy::unwrap_used)]
+
+mod registry;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,35 +17,8 @@ use consort_core::trace::Digest;
 use consort_machines::fleet_file::{FleetFile, Overrides};
 use serde_json::{Value, json};
 
-const PACKAGE: &str = "micropython-microbit-fs";
-
-/// The package, installed into a folder of its own; `None` where that is not possible.
 fn package() -> Option<PathBuf> {
-    let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let home = temporary.join(PACKAGE);
-    if home.exists() {
-        return Some(home);
-    }
-    // Tests run at the same time in several processes: the first that is done gives the folder its name.
-    let mine = temporary.join(format!("{PACKAGE}.{}", std::process::id()));
-    let install = Command::new("python3")
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"])
-        .arg(&mine)
-        .arg(PACKAGE)
-        .output();
-    let problem = match install {
-        Ok(output) if output.status.success() => {
-            if std::fs::rename(&mine, &home).is_err() {
-                let _ = std::fs::remove_dir_all(&mine);
-            }
-            return Some(home);
-        }
-        Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
-        Err(error) => error.to_string(),
-    };
-    assert!(std::env::var_os("CI").is_none(), "{PACKAGE} cannot be installed: {problem}");
-    eprintln!("skipped: {PACKAGE} cannot be installed: {problem}");
-    None
+    registry::package("micropython-microbit-fs", &[])
 }
 
 /// The package's image for a micro:bit V1 or V2.

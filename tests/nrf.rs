@@ -58,7 +58,7 @@ const STORY: [&str; 6] = [
 
 #[test]
 fn every_reset_tells_its_reason_and_system_off_ends_by_detect() {
-    // nRF52832 PS 18.8, 18.9.2 (RESETREAS), 18.4 (System OFF), 37 (WDT).
+    // nRF52832 PS "POWER", Reset behavior, RESETREAS, System OFF mode; "WDT".
     let mut fleet = build(&resets());
     let mut ears = Ears::default();
     fleet.run_until(Time::from_ms(1_900), &mut ears);
@@ -74,7 +74,7 @@ fn every_reset_tells_its_reason_and_system_off_ends_by_detect() {
 
 #[test]
 fn the_cpu_waits_while_its_flash_is_erased() {
-    // PS 11.9: t_ERASEPAGE is 85 ms, 2785 ticks of LFCLK.
+    // PS "NVMC", Electrical specification: t_ERASEPAGE is 85 ms, 2785 ticks of LFCLK.
     let mut ears = Ears::default();
     build(&resets()).run_until(Time::from_ms(500), &mut ears);
     let ticks = ears.said.lines().find_map(|line| line.strip_prefix("erase ")).unwrap();
@@ -99,8 +99,7 @@ fn a_chip_that_is_off_or_waits_for_its_flash_can_be_saved() {
     }
 }
 
-#[test]
-fn beacons_sleep_between_their_packets() {
+fn beacons() -> Value {
     let devices: serde_json::Map<String, Value> = (0..8)
         .map(|n| {
             let board = ["microbit", "microbit-v2", "nrf52dk", "nrf52840dk"][n % 4];
@@ -108,9 +107,14 @@ fn beacons_sleep_between_their_packets() {
         })
         .collect();
     let names: Vec<&String> = devices.keys().collect();
-    let fleet = json!({ "links": { "air": { "kind": "radio", "joins": names } }, "devices": devices });
+    json!({ "links": { "air": { "kind": "radio", "joins": names } }, "devices": devices })
+}
+
+#[test]
+fn beacons_sleep_between_their_packets() {
+    let fleet = &beacons();
     let run = |threads| {
-        let mut fleet = build(&fleet);
+        let mut fleet = build(fleet);
         fleet.set_pace(Pace { threads, quantum: Time::from_ms(10) });
         let mut ears = Ears::default();
         fleet.run_until(Time::from_secs(4), &mut ears);
@@ -121,6 +125,33 @@ fn beacons_sleep_between_their_packets() {
     assert!((24..=32).contains(&packets), "{packets}");
     assert!(instructions < 100_000, "{instructions}");
     assert_eq!(run(2), (packets, instructions, digest));
+}
+
+#[test]
+fn what_sleepers_do_not_hear_at_once_changes_nothing() {
+    // Radios that are off let packets wait; watched, cut into short runs or restored, the end is the same.
+    let end = Time::from_ms(3_500);
+    let mut plain = build(&beacons());
+    plain.run_until(end, &mut ());
+    let expected = plain.digest().unwrap();
+    let mut watched = build(&beacons());
+    watched.want_events(true);
+    watched.run_until(end, &mut ());
+    assert_eq!(watched.digest().unwrap(), expected, "watched");
+    let mut cut = build(&beacons());
+    cut.set_pace(Pace { threads: 1, quantum: Time::from_us(7) });
+    for ms in (1..=3_500).step_by(7) {
+        cut.run_until(Time::from_ms(ms), &mut ());
+    }
+    cut.run_until(end, &mut ());
+    assert_eq!(cut.digest().unwrap(), expected, "in pieces");
+    let mut first = build(&beacons());
+    first.run_until(Time::from_us(1_234_567), &mut ());
+    let mut second = build(&beacons());
+    second.restore(&first.save().unwrap()).unwrap();
+    assert!((0..8).all(|index| second.stats(index) == first.stats(index)));
+    second.run_until(end, &mut ());
+    assert_eq!(second.digest().unwrap(), expected, "restored");
 }
 
 fn link(board: &str) -> Fleet {
@@ -135,7 +166,8 @@ fn link(board: &str) -> Fleet {
 
 #[test]
 fn a_connection_holds_for_a_minute_of_hops_and_notifications() {
-    // PS 23.10 (TIFS): the answer's address ends 150 us + 40 us after the packet, and 10 us later it has come
+    // PS "RADIO", Interframe spacing: the answer's address ends 150 us + 40 us after the packet, and 10 us
+    // later it has come
     // through the receiver. Interval 983 ticks of 32,768 Hz: 2000 events in a minute.
     let mut ears = Ears::default();
     link("nrf52dk").run_until(Time::from_ms(61_500), &mut ears);

@@ -448,6 +448,15 @@ pub trait Component: State + Send {
     fn receive(&mut self, data: &[u8], cx: &mut Cx<'_>) {
         let _ = (data, cx);
     }
+    /// How long after whatever happens next it can send a frame at the earliest.
+    fn headroom(&self) -> Time {
+        Time::ZERO
+    }
+    /// Whether frames that arrive now can wait until something else happens in the device: the component only
+    /// remembers them.
+    fn is_deaf(&self) -> bool {
+        false
+    }
     /// Whether [`Component::bus_event`] wants to hear of other components' hardware events.
     fn listens(&self) -> bool {
         false
@@ -455,6 +464,14 @@ pub trait Component: State + Send {
     /// Another component generated the hardware event whose register is at `addr`.
     fn bus_event(&mut self, addr: Addr, cx: &mut Cx<'_>) {
         let _ = (addr, cx);
+    }
+    /// Whether [`Component::sleep`] wants to hear of the processor's sleep.
+    fn watches_sleep(&self) -> bool {
+        false
+    }
+    /// The processor fell asleep (waits for an interrupt or event) or woke. After a reset it is awake.
+    fn sleep(&mut self, asleep: bool, cx: &mut Cx<'_>) {
+        let _ = (asleep, cx);
     }
     /// A stimulus sets a channel.
     fn set(&mut self, channel: &str, value: &Value, cx: &mut Cx<'_>) -> Result<(), SetError> {

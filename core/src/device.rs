@@ -188,6 +188,12 @@ pub trait Device: Send {
     fn now(&self) -> Time;
     /// When it next has something to do: its present while it runs, [`Time::MAX`] for never.
     fn next_event(&self) -> Time;
+    /// How long after its next event the device can send through a port at the earliest, whatever happens until
+    /// then. A radio needs its ramp-up; the longer this is, the longer are the fleet's windows.
+    fn headroom(&self, port: u16) -> Time {
+        let _ = port;
+        Time::ZERO
+    }
     /// Runs everything that begins before `end`.
     fn run_until(&mut self, end: Time) -> Ran;
     /// One instruction for a debugger, as [`Debug::step`]; `None` without a processor.
@@ -204,6 +210,11 @@ pub trait Device: Send {
     fn take_events(&mut self, out: &mut Vec<Event>);
     /// Whether every event is wanted (a trace), or only logs and exits.
     fn want_events(&mut self, wanted: bool);
+    /// Brings the state up to `now`, until which the device has run: what nobody could notice may have been put
+    /// off. Comes before [`Device::save`] and [`Device::digest`].
+    fn settle(&mut self, now: Time) {
+        let _ = now;
+    }
     /// The whole state.
     fn save(&self) -> Result<Vec<u8>, StateError>;
     /// Becomes what was saved; the device must be built from the same board and firmware.

@@ -124,7 +124,7 @@ impl Drifting {
         for time in [&mut packet.start, &mut packet.address_end, &mut packet.end] {
             *time = way(*time);
         }
-        packet.encode().unwrap_or_else(|_| data.clone())
+        packet.encode()
     }
 
     fn hand_on(&mut self, (at, source, seq): (Time, u32, u64), waiting: Waiting) {
@@ -216,6 +216,12 @@ impl Device for Drifting {
         input.min(self.live.rate.fleet(self.device.next_event()))
     }
 
+    fn headroom(&self, port: u16) -> Time {
+        // Less than any drift could take from it.
+        let own = self.device.headroom(port).as_ps();
+        Time::from_ps(own - own / 64)
+    }
+
     fn run_until(&mut self, end: Time) -> Ran {
         self.run(end, |device, end| device.run_until(end))
     }
@@ -252,6 +258,13 @@ impl Device for Drifting {
 
     fn want_events(&mut self, wanted: bool) {
         self.device.want_events(wanted);
+    }
+
+    fn settle(&mut self, now: Time) {
+        self.run(now, |device, now| {
+            device.settle(now);
+            Ran::Reached
+        });
     }
 
     fn save(&self) -> Result<Vec<u8>, StateError> {

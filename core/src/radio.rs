@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::component::PortKind;
 use crate::link::{Delivery, Fate, Link, Rule, Rules};
 use crate::rng::Rng;
-use crate::state::{StateError, from_bytes, to_bytes};
+use crate::state::StateError;
 use crate::time::Time;
 
 /// How bits are put on the air.
@@ -33,6 +33,15 @@ pub enum Modulation {
     /// IEEE 802.15.4 O-QPSK, 250 kbit/s.
     Oqpsk250k,
 }
+
+const MODULATIONS: [Modulation; 6] = [
+    Modulation::Gfsk250k,
+    Modulation::Gfsk1M,
+    Modulation::Gfsk2M,
+    Modulation::Coded125k,
+    Modulation::Coded500k,
+    Modulation::Oqpsk250k,
+];
 
 /// A packet on the air.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,14 +68,87 @@ pub struct Packet {
     pub bit_count: u32,
 }
 
+/// Where a frame holds what: fields little-endian, then the bits. A broadcast changes a frame for each receiver
+/// in place instead of making it anew.
+mod layout {
+    pub const START: usize = 0;
+    pub const ADDRESS_END: usize = 8;
+    pub const END: usize = 16;
+    pub const ADDRESS: usize = 24;
+    pub const POWER: usize = 32;
+    pub const BIT_COUNT: usize = 36;
+    pub const MHZ: usize = 40;
+    pub const MODULATION: usize = 42;
+    pub const ADDRESS_BITS: usize = 43;
+    pub const BITS: usize = 44;
+}
+
+/// The `N` bytes at a place of a frame.
+fn field<const N: usize>(frame: &[u8], at: usize) -> Option<[u8; N]> {
+    frame.get(at..)?.first_chunk().copied()
+}
+
 impl Packet {
     /// As a frame.
-    pub fn encode(&self) -> Result<Arc<[u8]>, StateError> {
-        Ok(to_bytes(self)?.into())
+    pub fn encode(&self) -> Arc<[u8]> {
+        let mut frame = Vec::with_capacity(layout::BITS + self.bits.len());
+        for time in [self.start, self.address_end, self.end] {
+            frame.extend(time.as_ps().to_le_bytes());
+        }
+        frame.extend(self.address.to_le_bytes());
+        frame.extend(self.power.to_le_bytes());
+        frame.extend(self.bit_count.to_le_bytes());
+        frame.extend(self.mhz.to_le_bytes());
+        frame.extend([self.modulation as u8, self.address_bits]);
+        frame.extend(&self.bits);
+        frame.into()
     }
+
     /// From a frame.
     pub fn decode(frame: &[u8]) -> Result<Self, StateError> {
-        from_bytes(frame)
+        Self::parse(frame).ok_or_else(|| StateError("these bytes are no packet".to_owned()))
+    }
+
+    fn parse(frame: &[u8]) -> Option<Self> {
+        let time = |at| Some(Time::from_ps(u64::from_le_bytes(field(frame, at)?)));
+        Some(Self {
+            start: time(layout::START)?,
+            address_end: time(layout::ADDRESS_END)?,
+            end: time(layout::END)?,
+            mhz: u16::from_le_bytes(field(frame, layout::MHZ)?),
+            modulation: *MODULATIONS.get(usize::from(*frame.get(layout::MODULATION)?))?,
+            address: u64::from_le_bytes(field(frame, layout::ADDRESS)?),
+            address_bits: *frame.get(layout::ADDRESS_BITS)?,
+            power: i32::from_le_bytes(field(frame, layout::POWER)?),
+            bits: frame.get(layout::BITS..)?.to_vec(),
+            bit_count: u32::from_le_bytes(field(frame, layout::BIT_COUNT)?),
+        })
+    }
+
+    /// The frame as it arrives somewhere: with another power and later.
+    fn arriving(frame: &[u8], power: i32, later: Time, flipped: Option<u64>) -> Arc<[u8]> {
+        let mut arriving: Arc<[u8]> = frame.into();
+        if let Some(bytes) = Arc::get_mut(&mut arriving) {
+            put(bytes, layout::POWER, &power.to_le_bytes());
+            if later > Time::ZERO {
+                for at in [layout::START, layout::ADDRESS_END, layout::END] {
+                    let time = field(bytes, at).map_or(0, u64::from_le_bytes);
+                    put(bytes, at, &time.saturating_add(later.as_ps()).to_le_bytes());
+                }
+            }
+            if let Some(bit) = flipped
+                && let Some(byte) = bytes.get_mut(layout::BITS + (bit / 8) as usize)
+            {
+                *byte ^= 1 << (bit % 8);
+            }
+        }
+        arriving
+    }
+}
+
+fn put(frame: &mut [u8], at: usize, bytes: &[u8]) {
+    if let Some(place) = frame.get_mut(at..at + bytes.len()) {
+        place.copy_from_slice(bytes);
     }
 }
 
@@ -216,15 +298,16 @@ impl Link for Radio {
         out: &mut Vec<Delivery>,
         fates: &mut Vec<(Option<usize>, Fate)>,
     ) {
-        let Ok(mut packet) = Packet::decode(data) else { return };
+        let Ok(packet) = Packet::decode(data) else { return };
         let sent = i64::from(packet.power);
+        let bits = u64::from(packet.bit_count).min(packet.bits.len() as u64 * 8);
+        let length = packet.end.since(packet.start);
         for to in (0..self.places.len()).filter(|to| *to != from) {
             let power = sent - self.loss(from, to, at);
             if power < self.floor {
                 fates.push((Some(to), Fate::OutOfRange));
                 continue;
             }
-            let bits = u64::from(packet.bit_count).min(packet.bits.len() as u64 * 8);
             let verdict = match self.rules.judge(from, to, at, bits) {
                 Ok(verdict) => verdict,
                 Err(rule) => {
@@ -238,25 +321,17 @@ impl Link for Radio {
                 delay = delay.max(last.since(at));
                 *last = at + delay;
             }
-            packet.power = power as i32;
-            let mut arriving = packet.clone();
-            let mut fate = verdict.late.map_or(Fate::Delivered, |rule| Fate::Late { rule });
-            if let Some((rule, bit)) = verdict.corrupt {
-                if let Some(byte) = arriving.bits.get_mut((bit / 8) as usize) {
-                    *byte ^= 1 << (bit % 8);
-                }
-                fate = Fate::Corrupted { rule };
-            }
+            let fate = match (verdict.corrupt, verdict.late) {
+                (Some((rule, _)), _) => Fate::Corrupted { rule },
+                (None, Some(rule)) => Fate::Late { rule },
+                (None, None) => Fate::Delivered,
+            };
+            let flipped = verdict.corrupt.map(|(_, bit)| bit);
             // A copy follows the packet at once, as an echo would.
-            let length = packet.end.since(packet.start);
             let copies =
                 [Some((Time::ZERO, fate)), verdict.twice.map(|rule| (length, Fate::Duplicated { rule }))];
             for (later, fate) in copies.into_iter().flatten() {
-                let mut copy = arriving.clone();
-                for time in [&mut copy.start, &mut copy.address_end, &mut copy.end] {
-                    *time += delay + later;
-                }
-                let Ok(data) = copy.encode() else { continue };
+                let data = Packet::arriving(data, power as i32, delay + later, flipped);
                 out.push(Delivery { to, at: at + self.latency + delay + later, data });
                 fates.push((Some(to), fate));
             }
@@ -318,8 +393,25 @@ mod tests {
 
     fn send(air: &mut Radio) -> (Vec<Delivery>, Vec<Fate>) {
         let (mut out, mut fates) = (Vec::new(), Vec::new());
-        air.transmit(0, Time::ZERO, &packet().encode().unwrap(), &mut out, &mut fates);
+        air.transmit(0, Time::ZERO, &packet().encode(), &mut out, &mut fates);
         (out, fates.into_iter().map(|(_, fate)| fate).collect())
+    }
+
+    #[test]
+    fn a_frame_is_the_packet_again_and_other_bytes_are_none() {
+        let frame = packet().encode();
+        assert_eq!(Packet::decode(&frame).unwrap(), packet());
+        assert!(Packet::decode(&frame[..layout::BITS - 1]).is_err());
+        let later = Packet::arriving(&frame, -7, Time::from_us(1), Some(9));
+        let expected = Packet {
+            start: Time::from_us(2),
+            address_end: Time::from_us(42),
+            end: Time::from_us(101),
+            power: -7,
+            bits: vec![1, 0, 3],
+            ..packet()
+        };
+        assert_eq!(Packet::decode(&later).unwrap(), expected);
     }
 
     #[test]
@@ -350,7 +442,7 @@ mod tests {
         air.place(1, Position([100.0, 0.0, 0.0]), Time::from_ms(1));
         let mut power = |ms| {
             let (mut out, mut fates) = (Vec::new(), Vec::new());
-            let data = packet().encode().unwrap();
+            let data = packet().encode();
             air.transmit(0, Time::from_ms(ms), &data, &mut out, &mut fates);
             (Packet::decode(&out[0].data).unwrap().power as f64 / 1e3).round()
         };

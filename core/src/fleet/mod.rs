@@ -1,8 +1,8 @@
 //! Devices and links in one virtual time: the lockstep scheduler.
 //!
 //! Time advances in *windows*. In a window every device that has work runs on its own, on any thread;
-//! the frames it sends reach others in a later window, because no window is longer than the smallest link
-//! latency (the *lookahead*). Frames are handed to links in the order of (time, device, sequence), so how
+//! the frames it sends reach others in a later window, because a window ends before anything that is sent in
+//! it could arrive: after the link's latency, and what a sender needs before (a radio its ramp-up). Frames are handed to links in the order of (time, device, sequence), so how
 //! windows are cut, how many threads run them and who watches cannot change the result.
 
 mod points;
@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::component::SetError;
+use crate::component::{PortKind, SetError};
 use crate::device::{Action, Device, Halt, Input, Port, Ran, Sent, Stats, What};
 use crate::link::{Delivery, Fate, Link, Released, Rule};
 use crate::radio::Position;
@@ -207,6 +207,9 @@ pub struct Fleet {
     slots: Vec<Mutex<Box<dyn Device>>>,
     /// When each device next has something to do.
     next: Vec<Time>,
+    /// How long after that nothing it sends can arrive anywhere.
+    margins: Vec<Time>,
+    plugs: Vec<Plugs>,
     ports: Vec<Vec<Port>>,
     /// For each device and port, the link and endpoint it is joined to.
     routes: Vec<Vec<Option<(usize, usize)>>>,
@@ -228,6 +231,23 @@ fn lock(slot: &Mutex<Box<dyn Device>>) -> MutexGuard<'_, Box<dyn Device>> {
     slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A device's ports that lead to other ports.
+#[derive(Default)]
+struct Plugs {
+    /// Each with its link's latency.
+    ports: Vec<(u16, Time)>,
+    /// Whether one is a radio's, whose headroom changes.
+    varies: bool,
+}
+
+impl Plugs {
+    /// The least time from a device's next event to the arrival of what it then sends.
+    fn margin(&self, device: &dyn Device) -> Time {
+        let ports = self.ports.iter();
+        ports.map(|(port, latency)| device.headroom(*port) + *latency).min().unwrap_or(Time::MAX)
+    }
+}
+
 impl Fleet {
     /// A fleet of devices, which keep this order everywhere.
     pub fn new(devices: Vec<(String, Box<dyn Device>)>) -> Result<Self, FleetError> {
@@ -238,6 +258,8 @@ impl Fleet {
             }
             fleet.names.push(name);
             fleet.next.push(device.next_event());
+            fleet.margins.push(Time::MAX);
+            fleet.plugs.push(Plugs::default());
             fleet.ports.push(device.ports().to_vec());
             fleet.routes.push(vec![None; device.ports().len()]);
             fleet.slots.push(Mutex::new(device));
@@ -272,6 +294,13 @@ impl Fleet {
                 return Err(FleetError::PortTaken { device, port: port.name.clone() });
             }
             *route = Some((self.links.len(), index));
+        }
+        // A single port on a link reaches nobody.
+        for Endpoint { device, port } in endpoints.iter().filter(|_| endpoints.len() > 1) {
+            let plugs = &mut self.plugs[*device];
+            plugs.ports.push((*port, link.latency()));
+            plugs.varies |= link.carries() == PortKind::Radio;
+            self.margins[*device] = plugs.margin(lock(&self.slots[*device]).as_ref());
         }
         self.links.push(LinkSlot { name: name.to_owned(), link, endpoints, frames: 0 });
         Ok(())
@@ -321,6 +350,7 @@ impl Fleet {
         let device = slot.get_mut().unwrap_or_else(PoisonError::into_inner);
         let result = look(device.as_mut());
         self.next[index] = device.next_event();
+        self.margins[index] = self.plugs[index].margin(device.as_ref());
         Some(result)
     }
 
@@ -333,7 +363,12 @@ impl Fleet {
 
     /// Figures of a device.
     pub fn stats(&mut self, index: usize) -> Stats {
-        self.device(index, |device| device.stats()).unwrap_or_default()
+        let now = self.now;
+        let settled = |device: &mut dyn Device| {
+            device.settle(now);
+            device.stats()
+        };
+        self.device(index, settled).unwrap_or_default()
     }
 
     /// Figures of the whole fleet.
@@ -412,18 +447,26 @@ impl Fleet {
 
     fn run_windows(&mut self, end: Time, observer: &mut dyn Observer, pool: Option<&Pool<'_>>) -> Stop {
         let lookahead = self.lookahead();
+        let quantum = self.pace.quantum.max(Time::from_ps(1));
         let mut active = Vec::with_capacity(self.next.len());
         loop {
             let window_end = match self.unfinished {
                 Some(window_end) => window_end,
                 None => {
                     let held = self.links.iter().map(|slot| slot.link.due());
-                    let first = self.next.iter().copied().chain(held).min().unwrap_or(Time::MAX);
+                    let held = held.min().unwrap_or(Time::MAX);
+                    let first = self.next.iter().copied().min().unwrap_or(Time::MAX).min(held);
                     if first >= end {
                         self.now = self.now.max(end);
                         return Stop::Reached;
                     }
-                    (first.max(self.now) + lookahead).min(end)
+                    let sends = self.next.iter().zip(&self.margins);
+                    let arrives = sends
+                        .filter(|(next, margin)| **next < end && **margin < Time::MAX)
+                        .map(|(next, margin)| (*next).max(self.now) + *margin)
+                        .fold(first.max(self.now) + quantum, Time::min);
+                    let released = if held < end { held.max(self.now) + lookahead } else { Time::MAX };
+                    arrives.min(released).min(end)
                 }
             };
             active.clear();
@@ -446,14 +489,19 @@ impl Fleet {
 
     /// Runs the active devices to the window's end and collects what they have to say.
     fn run_devices(&mut self, active: &[usize], end: Time, pool: Option<&Pool<'_>>) -> Vec<(usize, Halt)> {
-        let Self { slots, next, said, .. } = self;
+        let Self { slots, next, margins, plugs, said, .. } = self;
+        let slots = pool.map_or(slots.as_slice(), Pool::slots);
         match pool {
             Some(pool) if active.len() > 1 => pool.run(active, end, next, said),
             _ => {
-                let slots = pool.map_or(slots.as_slice(), Pool::slots);
                 for &index in active {
                     next[index] = said.run(index, lock(&slots[index]).as_mut(), end);
                 }
+            }
+        }
+        for &index in active {
+            if plugs[index].varies {
+                margins[index] = plugs[index].margin(lock(&slots[index]).as_ref());
             }
         }
         said.halts.sort_by_key(|(index, _)| *index);
@@ -557,6 +605,7 @@ impl Fleet {
         }
         let ran = device.step(end)?;
         self.next[index] = device.next_event();
+        self.margins[index] = self.plugs[index].margin(device.as_ref());
         self.said.listen(index, device.as_mut());
         Some(ran)
     }
@@ -565,7 +614,9 @@ impl Fleet {
     pub fn digest(&mut self) -> Result<Digest, FleetError> {
         let mut hasher = blake3::Hasher::new();
         for (name, slot) in self.names.iter().zip(&self.slots) {
-            let digest = lock(slot).digest().map_err(|error| error.within(name))?;
+            let mut device = lock(slot);
+            device.settle(self.now);
+            let digest = device.digest().map_err(|error| error.within(name))?;
             hasher.update(name.as_bytes()).update(&digest.0);
         }
         for slot in &self.links {
@@ -580,10 +631,11 @@ impl Fleet {
         if self.unfinished.is_some() {
             return Err(FleetError::MidWindow);
         }
-        let devices =
-            self.names.iter().zip(&self.slots).map(|(name, slot)| {
-                Ok((name.clone(), lock(slot).save().map_err(|error| error.within(name))?))
-            });
+        let devices = self.names.iter().zip(&self.slots).map(|(name, slot)| {
+            let mut device = lock(slot);
+            device.settle(self.now);
+            Ok((name.clone(), device.save().map_err(|error| error.within(name))?))
+        });
         let links = self.links.iter().map(|slot| {
             let saved = slot.link.save().map_err(|error| error.within(&slot.name))?;
             Ok((slot.name.clone(), slot.frames, saved))
@@ -618,6 +670,7 @@ impl Fleet {
             let mut device = lock(&self.slots[index]);
             device.restore(bytes).map_err(|error| error.within(name))?;
             self.next[index] = device.next_event();
+            self.margins[index] = self.plugs[index].margin(device.as_ref());
         }
         for (slot, (name, frames, bytes)) in self.links.iter_mut().zip(&saved.links) {
             slot.link.restore(bytes).map_err(|error| error.within(name))?;

@@ -131,7 +131,7 @@ mod tests {
             bits: bits.to_vec(),
             bit_count: bits.len() as u32 * 8,
         };
-        packet.encode().unwrap()
+        packet.encode()
     }
 
     #[test]

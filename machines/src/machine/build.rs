@@ -111,7 +111,9 @@ impl Machine {
             lockup_resets: board.processor.lockup_resets,
             symbols: firmware.symbols.clone(),
             inbox: Inbox::default(),
+            prompt: false,
             state: Power::On,
+            asleep: false,
             semihosting: options.semihosting,
             received: 0,
             sent: 0,
@@ -285,6 +287,9 @@ fn place(
 
 fn add_node(bus: &mut MachineBus, name: &str, component: &dyn Component) {
     let lines = component.lines().len();
+    if component.watches_sleep() {
+        bus.sleep_watchers.push(NodeId(bus.nodes.len() as u16));
+    }
     if component.listens() {
         bus.listeners.push(NodeId(bus.nodes.len() as u16));
     }

@@ -70,6 +70,8 @@ pub(crate) struct MachineBus {
     pub rom_writes: Vec<RomWrites>,
     /// Who hears hardware events.
     pub listeners: Vec<NodeId>,
+    /// Who hears of the processor's sleep.
+    pub sleep_watchers: Vec<NodeId>,
     /// Blocks by address, for decoding.
     pub decode: Vec<(Addr, Addr, usize)>,
     /// The place in `decode` of the block that the processor accessed last: the likely next one.
@@ -117,6 +119,7 @@ impl MachineBus {
             parts: Parts::default(),
             rom_writes: Vec::new(),
             listeners: Vec::new(),
+            sleep_watchers: Vec::new(),
             decode: Vec::new(),
             recent: 0,
             irqs: Vec::new(),
@@ -405,6 +408,15 @@ impl MachineBus {
 
     pub fn receive(&mut self, node: NodeId, data: &[u8], now: Time, memory: &mut dyn Memory) {
         self.with(node, now, memory, |model, cx| model.receive(data, cx));
+        self.settle(now, memory);
+    }
+
+    /// The processor fell asleep or woke.
+    pub fn sleep(&mut self, asleep: bool, now: Time, memory: &mut dyn Memory) {
+        for watcher in 0..self.sleep_watchers.len() {
+            let watcher = self.sleep_watchers[watcher];
+            self.with(watcher, now, memory, |model, cx| model.sleep(asleep, cx));
+        }
         self.settle(now, memory);
     }
 

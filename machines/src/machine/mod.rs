@@ -8,7 +8,7 @@ mod interrupts;
 mod saved;
 mod semihosting;
 
-use consort_core::component::{Channel, NodeId, Picture, ResetCause, SetError};
+use consort_core::component::{Channel, NodeId, Picture, PortKind, ResetCause, SetError};
 use consort_core::cpu::{Core, Region, RegionKind, Stop};
 use consort_core::device::{
     Action, Activity, Debug, Device, Halt, Input, Port, Ran, Segment, Sent, Stats, What,
@@ -38,7 +38,12 @@ pub struct Machine {
     lockup_resets: bool,
     symbols: Symbols,
     inbox: Inbox,
+    /// Whether inputs take effect at their times even where nobody could tell.
+    prompt: bool,
     state: Power,
+    /// Whether the components know the processor as asleep. It is what the core says whenever a state is
+    /// saved.
+    asleep: bool,
     semihosting: Semihosting,
     received: u64,
     sent: u64,
@@ -60,6 +65,9 @@ enum Power {
     Exited(i32, Time),
     Off,
 }
+
+/// How many frames from the air a sleeping device lets wait at most.
+const MOST_WAITING: usize = 64;
 
 /// How long components live on after the guest's exit: 20 characters at 9600 baud.
 const AFTERGLOW: Time = Time::from_ms(20);
@@ -106,6 +114,7 @@ impl Machine {
         self.core.reset();
         self.bus.recorder.core(now, CoreEvent::Reset);
         self.state = Power::On;
+        self.asleep = false;
     }
 
     /// Tells the core which interrupt lines changed.
@@ -158,8 +167,25 @@ impl Machine {
     }
 
     /// The earliest cycle at which an input or a component's wake is due.
+    ///
+    /// A sleeping device whose radios are off does not wake for what others send: these frames wait until
+    /// something else happens, and are then taken first, at their own times. So the result is the same.
     fn due(&self) -> Cycles {
-        self.clock.first_at(self.inbox.next().min(self.next_wake()))
+        let waits = !self.prompt
+            && (1..MOST_WAITING).contains(&self.inbox.on_air())
+            && self.core.is_idle()
+            && self
+                .ports
+                .iter()
+                .zip(&self.port_nodes)
+                .all(|(port, node)| port.kind != PortKind::Radio || self.bus.component(*node).is_deaf());
+        let input = if waits { self.inbox.next_but_air() } else { self.inbox.next() };
+        self.clock.first_at(input.min(self.next_wake()))
+    }
+
+    /// Whether a port is a radio's.
+    fn is_air(&self, port: u16) -> bool {
+        self.ports.get(usize::from(port)).is_some_and(|port| port.kind == PortKind::Radio)
     }
 
     /// Inputs and wakes that are due by the core's present cycle, in the order of their times; at one
@@ -187,6 +213,20 @@ impl Machine {
             self.state = Power::On;
         }
         self.apply_irqs();
+    }
+
+    /// Tells the components that care when the processor has fallen asleep or woken.
+    fn tell_sleep(&mut self) {
+        // What they then do may wake it at once.
+        while self.core.is_idle() != self.asleep {
+            self.asleep = !self.asleep;
+            if !self.bus.sleep_watchers.is_empty() {
+                let now = self.time();
+                self.bus.sleep(self.asleep, now, self.core.memory_mut());
+                self.obey();
+                self.apply_irqs();
+            }
+        }
     }
 
     fn take_input(&mut self, input: Input) {
@@ -252,6 +292,7 @@ impl Machine {
         let mut left = steps;
         loop {
             self.catch_up();
+            self.tell_sleep();
             if self.state != Power::On || self.core.is_idle() {
                 let next = self.due().min(self.own_deadline());
                 if next >= end {
@@ -374,12 +415,17 @@ impl Device for Machine {
         }
     }
 
+    fn headroom(&self, port: u16) -> Time {
+        self.port_nodes.get(usize::from(port)).map_or(Time::ZERO, |node| self.bus.component(*node).headroom())
+    }
+
     fn run_until(&mut self, end: Time) -> Ran {
         self.advance(self.clock.first_at(end), None)
     }
 
     fn give(&mut self, input: Input) {
-        self.inbox.push(input);
+        let air = matches!(input.what, What::Frame { port, .. } if self.is_air(port));
+        self.inbox.push(input, air);
     }
 
     fn check(&self, action: &Action) -> Result<(), SetError> {
@@ -414,8 +460,18 @@ impl Device for Machine {
         self.bus.recorder.take(out);
     }
 
+    /// Who watches wants to hear of everything when it happens.
     fn want_events(&mut self, wanted: bool) {
+        self.prompt = wanted;
         self.bus.recorder.want(wanted);
+    }
+
+    fn settle(&mut self, now: Time) {
+        let prompt = std::mem::replace(&mut self.prompt, true);
+        if self.inbox.on_air() > 0 {
+            self.run_until(now);
+        }
+        self.prompt = prompt;
     }
 
     fn save(&self) -> Result<Vec<u8>, StateError> {

@@ -103,8 +103,10 @@ pub(super) fn restore(machine: &mut Machine, saved: &[u8]) -> Result<(), StateEr
         }
     }
     machine.core.restore(&saved.core)?;
+    machine.asleep = machine.core.is_idle();
     machine.bus.restore(saved.bus)?;
-    machine.inbox = Inbox::restore(saved.inbox).map_err(|error| StateError(error.to_string()))?;
+    machine.inbox = Inbox::restore(saved.inbox, |port| machine.is_air(port))
+        .map_err(|error| StateError(error.to_string()))?;
     machine.state = saved.state;
     machine.semihosting.restore(saved.semihosting);
     (machine.received, machine.sent) = saved.counts;

@@ -1,6 +1,6 @@
 //! ADC of nRF51.
 //!
-//! nRF51 Reference Manual v3.0 chapter 30.
+//! nRF51 Reference Manual v3.0, "ADC".
 
 use consort_core::Time;
 use consort_core::component::{Channel, NoConfig, Register, SetError, Value};
@@ -106,7 +106,7 @@ impl Adc {
             0 => 0,
             bits => self.inputs.pins[(bits.trailing_zeros() & 7) as usize],
         };
-        // RM 30.2.2 INPSEL: input or supply, whole, two thirds, one third.
+        // RM "ADC", CONFIG INPSEL: input or supply, whole, two thirds, one third.
         let input = match config >> 2 & 7 {
             0 => pin,
             1 => pin * 2 / 3,
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_conversion_follows_input_prescaling_and_reference() {
-        // RM 30 (ADC): RESULT = input * prescaling * 2^RES / reference.
+        // RM "ADC": RESULT = input * prescaling * 2^RES / reference.
         let mut rig = Rig::new(Block::<Adc>::new(NoConfig {}));
         rig.with(|adc, cx| adc.set("ain3", &Value::Number(1.5), cx)).unwrap();
         rig.write(ENABLE, 1);

@@ -1,6 +1,6 @@
 //! What all Nordic peripherals share: TASKS, EVENTS, SHORTS, INTEN and register storage, written once.
 //!
-//! nRF52832 Product Specification v1.4, chapter 15 "Peripheral interface": a task is triggered by writing
+//! nRF52832 Product Specification v1.4, "Peripheral interface": a task is triggered by writing
 //! 1 to its register or by an event (through PPI or a short); an event sets its register, raises the
 //! peripheral's interrupt while its INTEN bit is set, and is seen by PPI.
 
@@ -321,6 +321,14 @@ pub trait Logic: Serialize + DeserializeOwned + Send + Sized + 'static {
     fn channels(&self) -> Vec<Channel> {
         Vec::new()
     }
+    /// See [`Component::headroom`].
+    fn headroom(&self) -> Time {
+        Time::ZERO
+    }
+    /// See [`Component::is_deaf`].
+    fn is_deaf(&self) -> bool {
+        false
+    }
     /// See [`Component::listens`].
     fn listens(&self) -> bool {
         false
@@ -334,7 +342,7 @@ pub trait Logic: Serialize + DeserializeOwned + Send + Sized + 'static {
         let _ = cause;
         self.reset(io);
     }
-    /// Whether this reset leaves the block as it is (PS 18.8: reset behaviour).
+    /// Whether this reset leaves the block as it is (PS "POWER", Reset behavior).
     fn survives(&self, cause: ResetCause) -> bool {
         let _ = cause;
         false
@@ -387,6 +395,14 @@ pub trait Logic: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// See [`Component::bus_event`].
     fn bus_event(&mut self, addr: Addr, io: &mut Io<'_, '_>) {
         let _ = (addr, io);
+    }
+    /// See [`Component::watches_sleep`].
+    fn watches_sleep(&self) -> bool {
+        false
+    }
+    /// See [`Component::sleep`].
+    fn sleep(&mut self, asleep: bool, io: &mut Io<'_, '_>) {
+        let _ = (asleep, io);
     }
     /// See [`Component::set`].
     fn channel(&mut self, channel: &str, value: &Value, io: &mut Io<'_, '_>) -> Result<(), SetError> {
@@ -577,6 +593,12 @@ impl<L: Logic> Component for Block<L> {
     fn get(&self, channel: &str) -> Option<Value> {
         self.logic.present(channel)
     }
+    fn headroom(&self) -> Time {
+        self.logic.headroom()
+    }
+    fn is_deaf(&self) -> bool {
+        self.logic.is_deaf()
+    }
     fn listens(&self) -> bool {
         self.logic.listens()
     }
@@ -608,6 +630,12 @@ impl<L: Logic> Component for Block<L> {
     }
     fn bus_event(&mut self, addr: Addr, cx: &mut Cx<'_>) {
         self.io(cx, |logic, io| logic.bus_event(addr, io));
+    }
+    fn watches_sleep(&self) -> bool {
+        self.logic.watches_sleep()
+    }
+    fn sleep(&mut self, asleep: bool, cx: &mut Cx<'_>) {
+        self.io(cx, |logic, io| logic.sleep(asleep, io));
     }
     fn set(&mut self, channel: &str, value: &Value, cx: &mut Cx<'_>) -> Result<(), SetError> {
         self.io(cx, |logic, io| logic.channel(channel, value, io))
@@ -710,7 +738,8 @@ mod tests {
 
     #[test]
     fn the_interrupt_is_high_while_an_event_and_its_bit_are_set() {
-        // PS 15.8: INTEN, INTENSET, INTENCLR; PS 15.6: a task is triggered by writing 1.
+        // PS "Peripheral interface", Interrupts: INTEN, INTENSET, INTENCLR; Tasks: a task is triggered by
+        // writing 1.
         let mut rig = Rig::new(Block::<Egu>::new(NoConfig {}));
         rig.write(0x000, 0);
         assert_eq!(rig.read(0x100), 0);
@@ -735,7 +764,7 @@ mod tests {
 
     #[test]
     fn power_off_and_on_resets_an_nrf51_block() {
-        // RM 11.1.1: peripheral power control.
+        // RM "Peripheral interface", Peripheral power control.
         let config = TimerConfig { series: Series::Nrf51, cc: 4, bits: 32 };
         let mut rig = Rig::new(Block::<Timer>::new(config));
         rig.write(0x540, 7);

@@ -1,6 +1,6 @@
 //! CCM and AAR: packet encryption and address resolution of Bluetooth LE, which share one base.
 //!
-//! nRF51 Reference Manual v3.0 chapters 26 and 27; nRF52832 PS v1.4 chapters 29 (CCM) and 30 (AAR);
+//! nRF51 Reference Manual v3.0 and nRF52832 PS v1.4, "CCM" and "AAR";
 //! Bluetooth Core v5.0, vol 6, part E, chapter 2.
 
 use consort_core::component::{Coverage, Register};
@@ -64,7 +64,7 @@ static SPEC52: Spec = Spec::new(
     &[COMMON, &[stub(0x518, "MAXPACKETSIZE", 0xFB), stub(0x51C, "RATEOVERRIDE", 0)]],
 );
 
-/// Keystream generation takes at most this long (PS 29.1).
+/// Keystream generation takes at most this long (PS "CCM", Key-stream generation).
 const KEYSTREAM: Time = Time::from_us(50);
 
 /// CCM (ENABLE 2) and AAR (ENABLE 3).
@@ -141,7 +141,7 @@ impl Ccm {
         let mut payload = dma::read(io, io.reg(INPTR).wrapping_add(3), usize::from(head[1]));
         let mut out = vec![head[0], head[1], head[2]];
         if Self::decrypts(io) {
-            // PS 29.3: an empty packet has no MIC and passes.
+            // PS "CCM", Decryption: an empty packet has no MIC and passes.
             let mut ok = true;
             if payload.len() >= 4 {
                 let mic = payload.split_off(payload.len() - 4);
@@ -175,7 +175,8 @@ impl Ccm {
         }
     }
 
-    /// PS 30.2: the first IRK whose hash of the random part is the address's other part.
+    /// PS "AAR", Resolving a resolvable address: the first IRK whose hash of the random part is the address's
+    /// other part.
     fn resolved(io: &mut Io<'_, '_>) -> Option<u32> {
         let address = dma::read(io, io.reg(OUTPTR).wrapping_add(3), 6);
         let mut random = [0; 16];
@@ -242,7 +243,7 @@ impl Logic for Ccm {
                 }
             }
             (2, CRYPT) => self.crypt(io),
-            // PS 30.3: about 6 us for each IRK.
+            // PS "AAR", Resolving a resolvable address: about 6 us for each IRK.
             (3, KSGEN) => {
                 let count = u64::from(io.reg(MODE) & 0x1F).min(16);
                 self.resolve = io.now() + Time::from_us(6 * count.max(1));
@@ -325,7 +326,7 @@ mod tests {
 
     #[test]
     fn the_sample_packet_of_the_core_specification_is_encrypted_and_decrypted() {
-        // Bluetooth Core v5.0, vol 6, part C, 1: sample data; PS 29 (CCM).
+        // Bluetooth Core v5.0, vol 6, part C, 1: sample data; PS "CCM".
         let mut rig = rig();
         rig.write(MODE, 0);
         rig.host.memory[64..68].copy_from_slice(&[0x0F, 1, 0, 0x06]); // LL_START_ENC_RSP

@@ -1,6 +1,7 @@
 //! POWER and CLOCK, which share one base, and the flash protection registers that live there too.
 //!
-//! nRF51 Reference Manual v3.0 chapters 12 and 13; nRF52832 PS v1.4 chapters 18 (POWER), 19 (CLOCK), 12 (BPROT).
+//! nRF51 Reference Manual v3.0 and nRF52832 PS v1.4, "POWER" and "CLOCK"; "MPU" of the one, "BPROT" of the
+//! other.
 
 use consort_core::component::{Access, Coverage, Register, ResetCause};
 use consort_core::{Addr, Time};
@@ -23,6 +24,8 @@ const DONE: u32 = 0x10C;
 const CTTO: u32 = 0x110;
 const USBDETECTED: u32 = 0x11C;
 const USBPWRRDY: u32 = 0x124;
+const SLEEPENTER: u32 = 0x114;
+const SLEEPEXIT: u32 = 0x118;
 const RESETREAS: u32 = 0x400;
 const HFCLKRUN: u32 = 0x408;
 const HFCLKSTAT: u32 = 0x40C;
@@ -150,8 +153,8 @@ static SPEC52: Spec = Spec::new(
         event(0x108, "EVENTS_POFWARN", 2),
         event(DONE, "EVENTS_DONE", 3),
         event(CTTO, "EVENTS_CTTO", 4),
-        event(0x114, "EVENTS_SLEEPENTER", 5),
-        event(0x118, "EVENTS_SLEEPEXIT", 6),
+        event(SLEEPENTER, "EVENTS_SLEEPENTER", 5),
+        event(SLEEPEXIT, "EVENTS_SLEEPEXIT", 6),
         event(USBDETECTED, "EVENTS_USBDETECTED", 7),
         event(0x120, "EVENTS_USBREMOVED", 8),
         event(USBPWRRDY, "EVENTS_USBPWRRDY", 9),
@@ -285,8 +288,8 @@ impl Logic for Clock {
         }
     }
 
-    /// PS 18.8: RESETREAS accumulates until power goes; retained registers survive what is not the pin,
-    /// the watchdog or power.
+    /// PS "POWER", Reset behavior: RESETREAS accumulates until power goes; retained registers survive what is
+    /// not the pin, the watchdog or power.
     fn restart(&mut self, cause: ResetCause, io: &mut Io<'_, '_>) {
         let reason = match cause {
             ResetCause::PowerOn => 0,
@@ -302,6 +305,15 @@ impl Logic for Clock {
             (self.retained[1], self.retained[2]) = (0, 0);
         }
         self.reset(io);
+    }
+
+    fn watches_sleep(&self) -> bool {
+        self.config.series == Series::Nrf52
+    }
+
+    /// PS "POWER", Events: SLEEPENTER, SLEEPEXIT.
+    fn sleep(&mut self, asleep: bool, io: &mut Io<'_, '_>) {
+        io.raise(if asleep { SLEEPENTER } else { SLEEPEXIT });
     }
 
     fn view(&self, offset: u32, _: &Regs<'_>, _: Time) -> Option<u32> {
@@ -359,14 +371,15 @@ impl Logic for Clock {
             GPREGRET => self.retained[1] = value,
             GPREGRET2 => self.retained[2] = value,
             SYSTEMOFF if value & 1 != 0 => {
-                // PS 18.4: DETECT that is high already wakes it at once.
+                // PS "POWER", System OFF mode: DETECT that is high already wakes it at once.
                 self.off = true;
                 io.cx.power_down();
                 if self.detect != [false; 2] {
                     self.wake_up(OFF, io);
                 }
             }
-            // PS 12.1, RM 11.1.3: ones protect blocks of 4 KiB against writing and erasing until a reset.
+            // PS "BPROT", RM "MPU", Protection of program memory: ones protect blocks of 4 KiB against
+            // writing and erasing until a reset.
             PROTECT0 | PROTECT1 | PROTECT2 | PROTECT3 => {
                 io.set(offset, old | value);
                 let first = match offset {
@@ -444,8 +457,20 @@ mod tests {
     }
 
     #[test]
+    fn the_cpus_sleep_gives_events() {
+        // nRF52832 PS "POWER", Registers: EVENTS_SLEEPENTER, EVENTS_SLEEPEXIT.
+        let mut rig = Rig::new(Block::<Clock>::new(ClockConfig::default()));
+        rig.with(|clock, cx| clock.sleep(true, cx));
+        assert_eq!((rig.read(SLEEPENTER), rig.read(SLEEPEXIT)), (1, 0));
+        rig.write(INTENSET, 1 << 6);
+        rig.with(|clock, cx| clock.sleep(false, cx));
+        assert_eq!((rig.read(SLEEPEXIT), rig.line("irq")), (1, true));
+    }
+
+    #[test]
     fn clocks_start_after_their_time_and_say_so() {
-        // PS 19.1, 19.2: STAT tells the running source, STARTED comes once it is stable.
+        // PS "CLOCK", HFCLK clock controller, LFCLK clock controller: STAT tells the running source, STARTED
+        // comes once it is stable.
         let mut rig = rig();
         assert_eq!(rig.read(HFCLKSTAT), STATE);
         rig.write(INTENSET, 1);
@@ -463,7 +488,7 @@ mod tests {
 
     #[test]
     fn the_crystal_takes_over_from_rc() {
-        // PS 19.2.2: LFCLK runs from LFRC while LFXO starts.
+        // PS "CLOCK", LFCLK clock controller: LFCLK runs from LFRC while LFXO starts.
         let mut rig = rig();
         rig.write(LFCLKSRC, 1);
         rig.write(LFCLKSTART, 1);
@@ -480,7 +505,7 @@ mod tests {
 
     #[test]
     fn the_calibration_timer_counts_quarter_seconds() {
-        // PS 19.2.3: CTIV counts quarters of a second.
+        // PS "CLOCK", Calibration timer: CTIV counts quarters of a second.
         let mut rig = rig();
         rig.write(CTIV, 4);
         rig.write(CTSTART, 1);
@@ -492,7 +517,7 @@ mod tests {
 
     #[test]
     fn reset_reasons_accumulate_and_are_cleared_by_ones() {
-        // PS 18.9.2 (RESETREAS), 18.8 (which reset keeps what).
+        // PS "POWER", RESETREAS, Reset behavior (which reset keeps what).
         let mut rig = rig();
         assert_eq!(rig.read(RESETREAS), 0);
         rig.write(GPREGRET, 0x1B1);
@@ -512,7 +537,7 @@ mod tests {
 
     #[test]
     fn detect_wakes_from_system_off() {
-        // PS 18.4: the wake-up is a reset, and RESETREAS.OFF says so.
+        // PS "POWER", System OFF mode: the wake-up is a reset, and RESETREAS.OFF says so.
         let detect = |rig: &mut Rig<Block<Clock>>, level| {
             let at = Signal::Detect { port: 0, level }.addr();
             rig.with(|clock, cx| clock.bus_event(at, cx));

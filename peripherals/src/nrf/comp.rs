@@ -1,6 +1,6 @@
 //! COMP and LPCOMP: comparators on the analog inputs.
 //!
-//! nRF51 Reference Manual v3.0 chapter 31 (LPCOMP); nRF52832 PS v1.4 chapters 39 (COMP) and 40 (LPCOMP).
+//! nRF51 Reference Manual v3.0, "LPCOMP"; nRF52832 PS v1.4, "COMP" and "LPCOMP".
 
 use consort_core::Time;
 use consort_core::component::{Channel, Coverage, NoConfig, Register, SetError, Value};
@@ -70,7 +70,7 @@ impl Comp {
     fn thresholds(&self, io: &Io<'_, '_>) -> (i64, i64) {
         let select = io.reg(REFSEL);
         if io.reg(ENABLE) == 2 {
-            // PS 39.3: VREF from REFSEL; V(UP) = VREF * (THUP + 1) / 64.
+            // PS "COMP", Single-ended mode: VREF from REFSEL; V(UP) = VREF * (THUP + 1) / 64.
             let reference = match select & 7 {
                 0 => 1_200_000,
                 1 => 1_800_000,
@@ -82,7 +82,7 @@ impl Comp {
             let part = |bits: u32| reference * (i64::from(bits & 0x3F) + 1) / 64;
             return (part(th), part(th >> 8));
         }
-        // PS 40.3.11: eighths of the supply, AREF, sixteenths.
+        // PS "LPCOMP", REFSEL: eighths of the supply, AREF, sixteenths.
         let level = match select & 15 {
             eighths @ 0..=6 => self.inputs.vdd * (i64::from(eighths) + 1) / 8,
             7 => self.inputs.pins[(io.reg(EXTREFSEL) & 1) as usize],
@@ -100,7 +100,7 @@ impl Comp {
             if events && self.running {
                 io.raise(if above { UP } else { DOWN });
                 io.raise(CROSS);
-                // PS 40.3.12: which crossing wakes the chip from System OFF.
+                // PS "LPCOMP", ANADETECT: which crossing wakes the chip from System OFF.
                 let wakes = match io.reg(ANADETECT) & 3 {
                     0 => true,
                     1 => above,
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn anadetect_chooses_the_crossing_that_wakes() {
-        // PS 40.3.12.
+        // PS "LPCOMP", ANADETECT.
         let mut rig = Rig::new(Block::<Comp>::new(NoConfig {}));
         rig.write(ENABLE, 1);
         rig.write(ANADETECT, 2);

@@ -1,10 +1,10 @@
 //! EasyDMA: reading and writing Data RAM as a bus master.
 //!
-//! nRF52832 PS v1.4 chapter 14: EasyDMA reaches Data RAM only; a pointer elsewhere is the guest's error.
+//! nRF52832 PS v1.4, "EasyDMA": it reaches Data RAM only; a pointer elsewhere is the guest's error.
 
 use super::block::Io;
 
-/// Data RAM of all nRF51 and nRF52 chips lies in this region (PS chapter 8, memory map).
+/// Data RAM of all nRF51 and nRF52 chips lies in this region (PS "Memory", Memory map).
 fn in_ram(ptr: u32) -> bool {
     ptr >> 28 == 2
 }

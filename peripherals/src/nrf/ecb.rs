@@ -1,6 +1,6 @@
 //! ECB: AES-128 of one block.
 //!
-//! nRF51 Reference Manual v3.0 chapter 24; nRF52832 PS v1.4 chapter 28.
+//! nRF51 Reference Manual v3.0 and nRF52832 PS v1.4, "ECB".
 
 use aes::Aes128;
 use aes::cipher::{BlockCipherEncrypt as _, KeyInit as _};
@@ -66,7 +66,7 @@ impl Logic for Ecb {
 
     fn task(&mut self, task: u32, io: &mut Io<'_, '_>) {
         if task == STARTECB {
-            // nRF51822 PS 8.20 and nRF52832 PS 28.3: t_ECB.
+            // nRF51822 PS "ECB" and nRF52832 PS "ECB": t_ECB.
             let ns = if self.series == Series::Nrf51 { 8_500 } else { 7_200 };
             self.end = io.now() + Time::from_ns(ns);
         } else if self.end != Time::MAX {

@@ -1,6 +1,6 @@
 //! EGU: software-generated events (SWI's place on nRF52).
 //!
-//! nRF52832 PS v1.4 chapter 43. nRF51's SWI has no registers: software pends its interrupt in the NVIC.
+//! nRF52832 PS v1.4, "EGU". nRF51's SWI has no registers: software pends its interrupt in the NVIC.
 
 use serde::{Deserialize, Serialize};
 
@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn each_task_gives_its_event() {
-        // PS 43 (EGU): task n triggers event n.
+        // PS "EGU": task n triggers event n.
         let mut rig = Rig::new(Block::<Egu>::new(NoConfig {}));
         rig.write(INTENSET, 1 << 3);
         rig.write(TRIGGER + 8, 1);

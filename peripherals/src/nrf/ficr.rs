@@ -1,6 +1,6 @@
 //! FICR: the chip's identity and factory values; and the ROM table that some start-up code asks too.
 //!
-//! nRF51 Reference Manual v3.0 chapter 7; nRF52832 PS v1.4 chapter 13.
+//! nRF51 Reference Manual v3.0 and nRF52832 PS v1.4, "FICR".
 
 use consort_core::component::{Coverage, Register};
 use schemars::JsonSchema;
@@ -10,6 +10,8 @@ use super::block::{Io, Logic, Spec, array};
 
 const CODEPAGESIZE: u32 = 0x010;
 const CODESIZE: u32 = 0x014;
+const NUMRAMBLOCK: u32 = 0x034;
+const SIZERAMBLOCK: u32 = 0x038;
 const DEVICEID: u32 = 0x060;
 const ER: u32 = 0x080;
 const IR: u32 = 0x090;
@@ -35,11 +37,11 @@ const COMMON: &[Register] = &[
 const NRF51: &[Register] = &[
     Register::ro(0x028, "CLENR0", BLANK),
     Register::ro(0x02C, "PPFC", BLANK),
-    Register::ro(0x034, "NUMRAMBLOCK", 2),
-    Register::ro(0x038, "SIZERAMBLOCK[0]", 0x2000),
-    Register::ro(0x03C, "SIZERAMBLOCK[1]", 0x2000),
-    Register::ro(0x040, "SIZERAMBLOCK[2]", 0),
-    Register::ro(0x044, "SIZERAMBLOCK[3]", 0),
+    Register::ro(NUMRAMBLOCK, "NUMRAMBLOCK", 2),
+    Register::ro(SIZERAMBLOCK, "SIZERAMBLOCK[0]", 0x2000),
+    Register::ro(SIZERAMBLOCK + 4, "SIZERAMBLOCK[1]", 0x2000),
+    Register::ro(SIZERAMBLOCK + 8, "SIZERAMBLOCK[2]", 0),
+    Register::ro(SIZERAMBLOCK + 12, "SIZERAMBLOCK[3]", 0),
     Register::ro(0x05C, "CONFIGID", 0xFFFF_0072),
     Register::ro(0x0AC, "OVERRIDEEN", BLANK),
 ];
@@ -111,6 +113,8 @@ static SPEC52: Spec = Spec::new(
 pub enum Part {
     /// 256 KiB flash, 16 KiB RAM.
     Nrf51822,
+    /// 256 KiB flash, 32 KiB RAM.
+    Nrf51422,
     /// 512 KiB flash, 64 KiB RAM.
     #[default]
     Nrf52832,
@@ -148,7 +152,7 @@ impl Logic for Ficr {
     }
 
     fn spec(&self) -> &'static Spec {
-        if matches!(self.config.part, Part::Nrf51822) { &SPEC51 } else { &SPEC52 }
+        if matches!(self.config.part, Part::Nrf51822 | Part::Nrf51422) { &SPEC51 } else { &SPEC52 }
     }
 
     fn lines(&self) -> &'static [&'static str] {
@@ -168,7 +172,7 @@ impl Logic for Ficr {
         io.set(DEVICEADDR + 4, identity[11] | 0xFFFF_0000);
         io.set(DEVICEADDRTYPE, BLANK); // bit 0: a random static address
         let (page, pages) = match self.config.part {
-            Part::Nrf51822 => (1024, 256),
+            Part::Nrf51822 | Part::Nrf51422 => (1024, 256),
             Part::Nrf52832 | Part::Nrf52833 => (4096, 128),
             Part::Nrf52840 => (4096, 256),
         };
@@ -177,6 +181,12 @@ impl Logic for Ficr {
         // PART, VARIANT (ASCII), PACKAGE, RAM and flash in KiB; then what start-up code asks for errata.
         let info = match self.config.part {
             Part::Nrf51822 => return,
+            Part::Nrf51422 => {
+                io.set(NUMRAMBLOCK, 4);
+                io.set(SIZERAMBLOCK + 8, 0x2000);
+                io.set(SIZERAMBLOCK + 12, 0x2000);
+                return;
+            }
             Part::Nrf52832 => [0x52832, 0x4141_4530, 0x2000, 64, 512, 6, 5],
             Part::Nrf52833 => [0x52833, 0x4141_4230, 0x2004, 128, 512, 0xD, 3],
             Part::Nrf52840 => [0x52840, 0x4141_4430, 0x2004, 256, 1024, 8, 3],
@@ -225,7 +235,7 @@ impl Logic for RomTable {
 
     fn reset(&mut self, io: &mut Io<'_, '_>) {
         let (part, revision) = match self.config.part {
-            Part::Nrf51822 => (1, 0x70),
+            Part::Nrf51822 | Part::Nrf51422 => (1, 0x70),
             Part::Nrf52832 => (6, 0x60),
             Part::Nrf52833 => (0xD, 0x30),
             Part::Nrf52840 => (8, 0x30),
@@ -244,7 +254,7 @@ mod tests {
 
     #[test]
     fn the_identity_stays_through_resets() {
-        // PS 13 (FICR): written at production, read-only.
+        // PS "FICR": written at production, read-only.
         let mut rig = Rig::new(Block::<Ficr>::new(FicrConfig { part: Part::Nrf52840 }));
         let read = |rig: &mut Rig<Block<Ficr>>| [rig.read(DEVICEID), rig.read(DEVICEADDR), rig.read(ER)];
         let before = read(&mut rig);

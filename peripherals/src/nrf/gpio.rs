@@ -1,6 +1,6 @@
 //! GPIO ports: pins with direction, pull, sense, DETECT and LATCH.
 //!
-//! nRF51 Reference Manual v3.0 chapter 14; nRF52832 PS v1.4 chapter 20 (GPIO).
+//! nRF51 Reference Manual v3.0 and nRF52832 PS v1.4, "GPIO".
 //!
 //! GPIOTE, PWM and QDEC reach pads without going through this block's registers. On the chip that is a
 //! multiplexer at the pad; here it is a [`Signal`] on the event bus, at addresses where no register is, so
@@ -211,7 +211,7 @@ impl Gpio {
         let bit = |word: u32| word >> pin & 1 != 0;
         let cnf = io.reg(base + PIN_CNF + pin * 4);
         let out = if bit(pads.taken) { bit(pads.given) } else { bit(io.reg(base + OUT)) };
-        // PS 20.3.3, DRIVE: D0S1 and D0H1 do not drive 0, S0D1 and H0D1 do not drive 1.
+        // PS "GPIO", PIN_CNF, DRIVE: D0S1 and D0H1 do not drive 0, S0D1 and H0D1 do not drive 1.
         let drives = match cnf >> 8 & 7 {
             4 | 5 => out,
             6 | 7 => !out,
@@ -292,7 +292,8 @@ impl Gpio {
     }
 
     fn tell_detect(&mut self, (port, base): Port, io: &mut Io<'_, '_>) {
-        // PS 20.1.2: DETECT is the OR of all pins' signals, or of LATCH when DETECTMODE says so.
+        // PS "GPIO", Pin configuration: DETECT is the OR of all pins' signals, or of LATCH when DETECTMODE
+        // says so.
         let latched = io.reg(base + DETECTMODE) & 1 != 0;
         let source = if latched { io.reg(base + LATCH) } else { self.ports[port].sensed };
         self.set_detect(port, source != 0, io);
@@ -305,7 +306,7 @@ impl Gpio {
         }
     }
 
-    /// DIR and PIN_CNF's DIR are the same flip-flops (PS 20.3.5, 20.3.10).
+    /// DIR and PIN_CNF's DIR are the same flip-flops (PS "GPIO", DIR, PIN_CNF).
     fn set_dir(base: u32, dir: u32, changed: u32, io: &mut Io<'_, '_>) {
         io.set(base + DIR, dir);
         for pin in (0..32).filter(|pin| changed >> pin & 1 != 0) {
@@ -314,7 +315,7 @@ impl Gpio {
         }
     }
 
-    /// PS 13.2 (UICR): both PSELRESET registers name the pad that resets the chip when it falls.
+    /// PS "UICR", PSELRESET: both PSELRESET registers name the pad that resets the chip when it falls.
     fn is_reset_pin(&self, pin: u16, io: &mut Io<'_, '_>) -> bool {
         const PSELRESET: u64 = 0x1000_1200;
         let mut words = [0; 8];
@@ -383,7 +384,7 @@ impl Logic for Gpio {
         }
     }
 
-    /// PS 18.8: waking from System OFF leaves the pads as they were.
+    /// PS "POWER", Reset behavior: waking from System OFF leaves the pads as they were.
     fn survives(&self, cause: ResetCause) -> bool {
         cause == ResetCause::WakeUp
     }
@@ -401,7 +402,7 @@ impl Logic for Gpio {
         Some(match offset - base {
             OUTSET | OUTCLR => regs.reg(base + OUT),
             DIRSET | DIRCLR => regs.reg(base + DIR),
-            // PS 20.1: with the input buffer disconnected the pin reads 0.
+            // PS "GPIO", Pin configuration: with the input buffer disconnected the pin reads 0.
             IN => {
                 let connected = |pin: &u32| regs.reg(base + PIN_CNF + pin * 4) & 2 == 0;
                 (0..32u32).filter(connected).fold(0, |word, pin| word | self.ports[port].levels & 1 << pin)
@@ -432,7 +433,8 @@ impl Logic for Gpio {
                 self.update(at, new ^ dir, io);
             }
             LATCH => {
-                // PS 20.1.2: ones clear; what is still sensed sets its bit again at once, with a new edge.
+                // PS "GPIO", Pin configuration: ones clear; what is still sensed sets its bit again at once,
+                // with a new edge.
                 io.set(base + LATCH, old & !value);
                 let sensed = self.ports[port].sensed;
                 if io.reg(base + DETECTMODE) & 1 != 0 && sensed & value != 0 {
@@ -493,7 +495,7 @@ mod tests {
 
     #[test]
     fn port_1_is_above_port_0() {
-        // nRF52840 PS 6.9 (GPIO): P1 has the same registers, 0x300 above P0.
+        // nRF52840 PS "GPIO", Registers: P1 has the same registers, 0x300 above P0.
         let mut rig = Rig::new(Block::<Gpio>::new(GpioConfig { ports: 2, ..GpioConfig::default() }));
         rig.write(PORT1 + DIRSET, 1 << 2);
         rig.write(PORT1 + OUTSET, 1 << 2);
@@ -506,7 +508,7 @@ mod tests {
 
     #[test]
     fn outputs_follow_out_and_dir() {
-        // PS 20.1, 20.3: OUT shows on the pad while DIR is an output.
+        // PS "GPIO", Pin configuration, OUT: OUT shows on the pad while DIR is an output.
         let mut rig = rig();
         rig.write(OUTSET, 1 << 13);
         assert!(!rig.lines[13]);
@@ -520,7 +522,8 @@ mod tests {
 
     #[test]
     fn inputs_read_through_the_input_buffer_with_pulls() {
-        // PS 20.1: IN reads the pad through the connected input buffer; PULL holds a pad that nobody drives.
+        // PS "GPIO", Pin configuration: IN reads the pad through the connected input buffer; PULL holds a pad
+        // that nobody drives.
         let mut rig = rig();
         rig.write(PIN_CNF + 17 * 4, 0);
         assert_eq!(rig.read(IN), 0);
@@ -545,7 +548,7 @@ mod tests {
 
     #[test]
     fn open_drain_pins_let_go() {
-        // PS 20.3.3, DRIVE: S0D1 disconnects at one.
+        // PS "GPIO", PIN_CNF, DRIVE: S0D1 disconnects at one.
         let mut rig = rig();
         rig.write(PIN_CNF, 1 | 3 << 2 | 6 << 8); // output, pull-up, S0D1
         rig.write(OUTCLR, 1);
@@ -558,7 +561,7 @@ mod tests {
 
     #[test]
     fn sense_gives_detect_and_latch() {
-        // PS 20.1.1, 20.1.2: the sense mechanism, DETECT and LATCH.
+        // PS "GPIO", Pin configuration: the sense mechanism, DETECT and LATCH.
         let mut rig = rig();
         rig.write(PIN_CNF + 4, 3 << 2 | 3 << 16); // pull-up, sense low
         assert!(signals(&mut rig).contains(&Signal::Level { pin: 1, level: true }));
@@ -575,7 +578,7 @@ mod tests {
 
     #[test]
     fn ldetect_stays_until_the_latch_is_cleared() {
-        // PS 20.1.2: DETECTMODE = LDETECT takes DETECT from LATCH.
+        // PS "GPIO", Pin configuration: DETECTMODE = LDETECT takes DETECT from LATCH.
         let mut rig = rig();
         rig.write(DETECTMODE, 1);
         rig.write(PIN_CNF, 2 << 16);
@@ -604,7 +607,7 @@ mod tests {
 
     #[test]
     fn pads_stay_over_a_wake_up_and_fall_at_any_other_reset() {
-        // PS 18.8: GPIO is not reset by the wake-up from System OFF.
+        // PS "POWER", Reset behavior: GPIO is not reset by the wake-up from System OFF.
         let mut rig = rig();
         rig.write(PIN_CNF + 12, 1);
         rig.write(OUTSET, 8);
@@ -618,7 +621,7 @@ mod tests {
 
     #[test]
     fn the_pad_that_uicr_names_resets_the_chip() {
-        // PS 13.2: PSELRESET[0] and [1] must agree.
+        // PS "UICR", PSELRESET: PSELRESET[0] and [1] must agree.
         let mut rig = rig();
         rig.host.base = 0x1000_1200;
         rig.host.memory = [21u32, 21].iter().flat_map(|word| word.to_le_bytes()).collect();
@@ -636,7 +639,7 @@ mod tests {
 
     #[test]
     fn a_peripheral_can_take_a_pad() {
-        // PS 20.1: a peripheral that owns a pad overrides OUT and DIR.
+        // PS "GPIO", Pin configuration: a peripheral that owns a pad overrides OUT and DIR.
         let mut rig = rig();
         let mut take = |level| {
             let what = match level {

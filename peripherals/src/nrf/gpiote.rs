@@ -1,6 +1,6 @@
 //! GPIOTE: tasks that drive pins and events that pins give.
 //!
-//! nRF51 Reference Manual v3.0 chapter 15; nRF52832 PS v1.4 chapter 22.
+//! nRF51 Reference Manual v3.0 and nRF52832 PS v1.4, "GPIOTE".
 
 use consort_core::Addr;
 use consort_core::component::{Field, Register};
@@ -123,7 +123,8 @@ impl Logic for Gpiote {
         if old & 3 == TASK_MODE && moved {
             Signal::Take { pin: Self::pin(old), level: None }.send(io);
         }
-        // PS 22.4.7, OUTINIT: the level when the channel is configured, again with each write of CONFIG.
+        // PS "GPIOTE", CONFIG, OUTINIT: the level when the channel is configured, again with each write of
+        // CONFIG.
         if value & 3 == TASK_MODE {
             self.drive(channel, value >> 20 & 1 != 0, io);
         }
@@ -192,7 +193,7 @@ mod tests {
 
     #[test]
     fn tasks_drive_the_pin_whatever_out_and_dir_say() {
-        // PS 22.1: in task mode GPIOTE owns the pin; OUTINIT is its first level.
+        // PS "GPIOTE", Pin events and tasks: in task mode GPIOTE owns the pin; OUTINIT is its first level.
         let mut bench = Bench::new();
         bench.write(CONFIG, TASK_MODE | 5 << 8 | TOGGLE << 16 | 1 << 20);
         assert!(bench.gpio.lines[5]);
@@ -211,7 +212,7 @@ mod tests {
 
     #[test]
     fn edges_of_the_chosen_polarity_give_events() {
-        // PS 22.1, 22.4.7: an IN event for the edges that POLARITY chooses.
+        // PS "GPIOTE", Pin events and tasks, CONFIG: an IN event for the edges that POLARITY chooses.
         let mut bench = Bench::new();
         bench.write(CONFIG + 4, EVENT_MODE | 7 << 8 | HI_TO_LO << 16);
         bench.write(INTENSET, 2);
@@ -223,7 +224,7 @@ mod tests {
 
     #[test]
     fn detect_gives_the_port_event() {
-        // PS 22.2: PORT comes with a rising DETECT.
+        // PS "GPIOTE", Port event: PORT comes with a rising DETECT.
         let mut bench = Bench::new();
         bench.gpio.write(0x700 + 3 * 4, 2 << 16);
         bench.input(3, true);

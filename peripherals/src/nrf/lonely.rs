@@ -1,7 +1,7 @@
 //! Blocks whose other side is not there: USBD without a host, QSPI without a flash, NFCT without a field,
 //! MWU, which would have to see every access. Firmware that enables them goes on.
 //!
-//! nRF52840 PS v1.1 sections 6.35 (USBD), 6.19 (QSPI), 6.14 (NFCT); nRF52832 PS v1.4 chapter 42 (MWU).
+//! nRF52840 PS v1.1, "USBD", "QSPI", "NFCT"; nRF52832 PS v1.4, "MWU".
 
 use consort_core::Time;
 use consort_core::component::{Coverage, NoConfig, Register};
@@ -397,7 +397,7 @@ mod tests {
 
     #[test]
     fn usbd_becomes_ready() {
-        // nRF52840 PS 6.35.4: USBEVENT with EVENTCAUSE.READY once enabled.
+        // nRF52840 PS "USBD", USB power-up sequence: USBEVENT with EVENTCAUSE.READY once enabled.
         let mut rig = Rig::new(Block::<Usbd>::new(NoConfig {}));
         rig.write(ENABLE, 1);
         rig.run_for(Time::from_us(300));
@@ -408,7 +408,7 @@ mod tests {
 
     #[test]
     fn an_empty_qspi_reads_ones() {
-        // nRF52840 PS 6.19: READSTART ends with READY; wires that nobody drives read ones.
+        // nRF52840 PS "QSPI": READSTART ends with READY; wires that nobody drives read ones.
         let mut rig = Rig::new(Block::<Qspi>::new(NoConfig {}));
         rig.host.base = 0x2000_0000;
         rig.host.memory = vec![0; 8];

@@ -1,6 +1,6 @@
 //! NVMC: writing and erasing flash and UICR; ACL, which shares its base.
 //!
-//! nRF51 Reference Manual v3.0 chapter 6; nRF52832 PS v1.4 chapter 11; nRF52840 PS v1.1 sections 4.3, 4.6.
+//! nRF51 Reference Manual v3.0 and nRF52832 PS v1.4, "NVMC"; nRF52840 PS v1.1, "NVMC" and "ACL".
 
 use consort_core::component::{Coverage, Register};
 use consort_core::{Addr, BusError, Time, Width};
@@ -117,13 +117,14 @@ impl Nvmc {
         }
     }
 
-    /// PS 11.1, 11.3: a CPU that executes from flash waits until it is written or erased.
+    /// PS "NVMC", Writing to flash, Erasing a page in flash: a CPU that executes from flash waits until it is
+    /// written or erased.
     fn wait(&mut self, io: &mut Io<'_, '_>, time: Time) {
         self.busy = self.busy.max(io.now()) + time;
         io.cx.stall(self.busy);
     }
 
-    /// Whether BPROT or ACL (nRF52840 PS 4.6) forbids changing `len` bytes at `from`.
+    /// Whether BPROT or ACL (nRF52840 PS "ACL") forbids changing `len` bytes at `from`.
     fn forbidden(&self, from: u32, len: u32, io: &Io<'_, '_>) -> bool {
         let end = from.saturating_add(len);
         let block = |number: u32| {
@@ -202,7 +203,7 @@ impl Logic for Nvmc {
     }
 
     fn write(&mut self, offset: u32, value: u32, old: u32, io: &mut Io<'_, '_>) {
-        // nRF52840 PS 4.6: a list entry can be written once between resets.
+        // nRF52840 PS "ACL": a list entry can be written once between resets.
         if offset >= ACL {
             if old != 0 {
                 io.set(offset, old);
@@ -238,7 +239,7 @@ impl Logic for Nvmc {
                 self.erase(io, UICR, self.config.uicr);
                 self.wait(io, page_time);
             }
-            // nRF52840 PS 4.3.6: the page is erased once the parts add up to t_ERASEPAGE.
+            // nRF52840 PS "NVMC", Partial erase: the page is erased once the parts add up to t_ERASEPAGE.
             ERASEPAGEPARTIAL => {
                 let Some(page) = self.page(value) else { return };
                 let ms = io.reg(ERASEPAGEPARTIALCFG);
@@ -254,7 +255,8 @@ impl Logic for Nvmc {
         }
     }
 
-    /// PS 11.2: only zeros can be written, only whole words; anything else ends in a hard fault.
+    /// PS "NVMC", Writing to flash: only zeros can be written, only whole words; anything else ends in a hard
+    /// fault.
     fn rom_write(
         &mut self,
         addr: Addr,
@@ -308,7 +310,7 @@ mod tests {
         assert!(store(&mut rig, 8, Width::Byte, 0).is_err());
         store(&mut rig, 8, Width::Word, 0xFFFF_00FF).unwrap();
         assert_eq!(rig.read(READY), 0);
-        assert_eq!(rig.stalls, [Time::from_us(46)], "RM 6.1.1: the CPU waits");
+        assert_eq!(rig.stalls, [Time::from_us(46)], "RM, NVMC, Writing to the NVM: the CPU waits");
         rig.run_for(Time::from_us(46));
         assert_eq!(rig.read(READY), 1);
         store(&mut rig, 8, Width::Word, 0x1234_FFFF).unwrap();
@@ -317,7 +319,8 @@ mod tests {
 
     #[test]
     fn pages_are_erased_when_enabled() {
-        // RM 6.1.3, 6.1.4: ERASEPAGE with CONFIG.WEN = Een; READY is 0 for its time.
+        // RM "NVMC", Erasing a page in code region 1, READY: ERASEPAGE with CONFIG.WEN = Een; READY is 0 for
+        // its time.
         let mut rig = rig();
         rig.host.memory.fill(0);
         rig.write(ERASEPAGE, 0x400);
@@ -344,7 +347,7 @@ mod tests {
 
     #[test]
     fn protected_blocks_stay_as_they_are_until_a_reset() {
-        // nRF52832 PS 12 (BPROT).
+        // nRF52832 PS "BPROT".
         let mut rig = rig();
         rig.with(|nvmc, cx| nvmc.bus_event(Signal::Protect { block: 0 }.addr(), cx));
         rig.write(CONFIG, WRITE);
@@ -361,7 +364,7 @@ mod tests {
 
     #[test]
     fn access_control_lists_protect_their_region() {
-        // nRF52840 PS 4.6 (ACL): the entry is written once; PERM.WRITE blocks writing and erasing.
+        // nRF52840 PS "ACL": the entry is written once; PERM.WRITE blocks writing and erasing.
         let config = NvmcConfig { series: Series::Nrf52, flash: 0x3000, page: 4096, uicr: 1024 };
         let mut rig = Rig::new(Block::<Nvmc>::new(config));
         rig.host.memory = vec![0xFF; 0x3000];

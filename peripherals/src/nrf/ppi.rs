@@ -1,6 +1,6 @@
 //! PPI: events trigger tasks without the CPU.
 //!
-//! nRF51 Reference Manual v3.0 chapter 16; nRF52832 PS v1.4 chapter 21.
+//! nRF51 Reference Manual v3.0 and nRF52832 PS v1.4, "PPI".
 
 use consort_core::Addr;
 use consort_core::component::Register;
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn an_enabled_channel_joins_event_and_task_and_its_fork() {
-        // PS 21 (PPI): CH[n].EEP, CH[n].TEP, FORK[n].TEP, CHENSET.
+        // PS "PPI": CH[n].EEP, CH[n].TEP, FORK[n].TEP, CHENSET.
         let mut rig = rig();
         rig.write(EEP + 8, 0x4000_8140);
         rig.write(TEP + 8, 0x4000_6000);
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn fixed_channels_have_their_ends() {
-        // PS 21.1: pre-programmed channels 20 to 31.
+        // PS "PPI", Pre-programmed channels: 20 to 31.
         let mut rig = rig();
         rig.write(CHENSET, 1 << 20 | 1 << 26);
         assert_eq!(event(&mut rig, 0x4000_8140), [(0x4000_1000, 1)]);
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn groups_switch_channels_together() {
-        // PS 21: CHG[n] with its EN and DIS tasks.
+        // PS "PPI": CHG[n] with its EN and DIS tasks.
         let mut rig = rig();
         rig.write(CHG + 4, 0b1010);
         rig.write(CHEN, 0b0100);

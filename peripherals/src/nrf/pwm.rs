@@ -1,6 +1,6 @@
 //! PWM: sequences of duty cycles played from RAM.
 //!
-//! nRF52832 PS v1.4 chapter 47.
+//! nRF52832 PS v1.4, "PWM".
 
 use consort_core::Time;
 use consort_core::component::{Coverage, Field, NoConfig, Register};
@@ -115,7 +115,7 @@ impl Wave {
         now.since(self.begun).as_ps() / self.tick.as_ps().max(1)
     }
 
-    /// PS 47.1: POLARITY 0 begins low and rises at the compare, 1 the other way round.
+    /// PS "PWM", Wave counter: POLARITY 0 begins low and rises at the compare, 1 the other way round.
     fn level(&self, channel: usize, now: Time) -> bool {
         let (from, to) = self.past(channel);
         let phase = self.ticks(now) % self.period().max(1);
@@ -153,7 +153,7 @@ impl Pwm {
         Time::from_ps(cycles * 62_500)
     }
 
-    /// Halfwords that one step takes from RAM (PS 47.2, DECODER.LOAD).
+    /// Halfwords that one step takes from RAM (PS "PWM", Decoder with EasyDMA, DECODER.LOAD).
     fn width(io: &Io<'_, '_>) -> u32 {
         [1, 2, 4, 4][(io.reg(DECODER) & 3) as usize]
     }
@@ -176,7 +176,8 @@ impl Pwm {
         let compare = std::array::from_fn(|channel| match width {
             1 => value(0),
             2 => value(channel as u32 / 2),
-            // PS 47.2, WaveForm: the fourth value is COUNTERTOP, so there is no fourth channel.
+            // PS "PWM", Decoder with EasyDMA, WaveForm: the fourth value is COUNTERTOP, so there is no fourth
+            // channel.
             _ if waveform && channel == 3 => 0x8000,
             _ => value(channel as u32),
         });
@@ -218,7 +219,7 @@ impl Pwm {
         }
     }
 
-    /// PS 47.3: with LOOP, sequence 0 and 1 take turns; without, the last value stays.
+    /// PS "PWM", Decoder with EasyDMA: with LOOP, sequence 0 and 1 take turns; without, the last value stays.
     fn after(&mut self, playing: Playing, io: &mut Io<'_, '_>) {
         (self.playing, self.next) = (None, Time::MAX);
         if io.reg(LOOP) == 0 {
@@ -244,7 +245,7 @@ impl Pwm {
         }
     }
 
-    /// PS 47.4: without a waveform the pads are GPIO's.
+    /// PS "PWM", Pin configuration: without a waveform the pads are GPIO's.
     fn release(&mut self, io: &mut Io<'_, '_>) {
         self.edge = Time::MAX;
         if self.wave.take().is_some() {
@@ -279,7 +280,7 @@ impl Logic for Pwm {
         match task {
             SEQSTART | 0x00C => self.start((task - SEQSTART) / 4, io.reg(LOOP), io),
             STOP => {
-                // PS 47.4: STOPPED at the end of the present period.
+                // PS "PWM", Pin configuration: STOPPED at the end of the present period.
                 self.stopping = true;
                 let period = Self::period(io.reg(COUNTERTOP), io);
                 let end = self.wave.map_or(io.now() + period, |wave| {
@@ -406,7 +407,8 @@ mod tests {
 
     #[test]
     fn the_pad_has_the_waveforms_edges() {
-        // PS 47.1: edge-aligned; POLARITY 1 falls at the compare. The last value stays after the sequence.
+        // PS "PWM", Wave counter: edge-aligned; POLARITY 1 falls at the compare. The last value stays after
+        // the sequence.
         let mut rig = one_channel(0x8003, 0);
         let expected = [(0, Some(true)), (3, Some(false)), (10, Some(true)), (13, Some(false))];
         rig.wake = rig.wake.min(Time::ZERO);
@@ -418,7 +420,7 @@ mod tests {
 
     #[test]
     fn centre_aligned_waves_are_high_around_the_middle() {
-        // PS 47.1, up-and-down mode, POLARITY 0.
+        // PS "PWM", Wave counter, up-and-down mode, POLARITY 0.
         let mut rig = one_channel(4, 1);
         rig.wake = rig.wake.min(Time::ZERO);
         assert_eq!(

@@ -1,6 +1,6 @@
 //! QDEC: the quadrature decoder.
 //!
-//! nRF51 Reference Manual v3.0 chapter 32; nRF52832 PS v1.4 chapter 36.
+//! nRF51 Reference Manual v3.0 and nRF52832 PS v1.4, "QDEC".
 
 use consort_core::component::{Coverage, NoConfig, Register};
 use consort_core::{Addr, Time};
@@ -85,7 +85,7 @@ pub struct Qdec {
 }
 
 impl Qdec {
-    /// PS 36.7.9: 128 us times a power of two.
+    /// PS "QDEC", SAMPLEPER: 128 us times a power of two.
     fn period(io: &Io<'_, '_>) -> Time {
         Time::from_us(128 << io.reg(SAMPLEPER).min(10))
     }

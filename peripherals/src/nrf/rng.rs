@@ -1,6 +1,6 @@
 //! RNG: random bytes, one at a time.
 //!
-//! nRF51 Reference Manual v3.0 chapter 21; nRF52832 PS v1.4 chapter 26.
+//! nRF51 Reference Manual v3.0 and nRF52832 PS v1.4, "RNG".
 
 use consort_core::Time;
 use consort_core::component::Register;
@@ -39,7 +39,7 @@ pub struct Rng {
 }
 
 impl Rng {
-    /// PS 26.2: t_RNG,RAW and t_RNG,BC.
+    /// PS "RNG", Electrical specification: t_RNG,RAW and t_RNG,BC.
     fn period(&self, io: &Io<'_, '_>) -> Time {
         Time::from_us(match (self.series, io.reg(CONFIG) & 1) {
             (Series::Nrf51, 0) => 167,
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn values_come_in_their_period_until_stopped() {
-        // PS 26 (RNG), 26.4: VALRDY in the period of a byte.
+        // PS "RNG", Speed: VALRDY in the period of a byte.
         let mut rig = Rig::new(Block::<Rng>::new(SeriesConfig::default()));
         rig.write(START, 1);
         let mut values = Vec::new();
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn the_short_stops_after_one() {
-        // PS 26: VALRDY_STOP.
+        // PS "RNG": VALRDY_STOP.
         let mut rig = Rig::new(Block::<Rng>::new(SeriesConfig::default()));
         rig.write(SHORTS, 1);
         rig.write(CONFIG, 1);

@@ -1,6 +1,6 @@
 //! RTC: the 24-bit counter on the 32,768 Hz clock.
 //!
-//! nRF51 Reference Manual v3.0 chapter 19; nRF52832 PS v1.4 chapter 25.
+//! nRF51 Reference Manual v3.0 and nRF52832 PS v1.4, "RTC".
 
 use consort_core::component::{Field, Register};
 use consort_core::{Clock, Cycles, Time};
@@ -26,7 +26,7 @@ const CC: u32 = 0x540;
 
 const LFCLK: Clock = Clock::of(32_768);
 const MASK: u32 = 0xFF_FFFF;
-/// PS 25.1.3: TRIGOVRFLW sets COUNTER to this.
+/// PS "RTC", Overflow features: TRIGOVRFLW sets COUNTER to this.
 const ALMOST: u32 = 0xFF_FFF0;
 
 const TASKS: &[Register] = &[
@@ -85,7 +85,8 @@ fn four() -> u8 {
 /// RTC. It counts while its pin `lfclk` (the clock block's line) is high.
 ///
 /// Tasks take effect at the next LFCLK edge; COUNTER shows CLEAR's and TRIGOVRFLW's value at once. Events
-/// that neither EVTEN nor INTEN enables do not happen (PS 25.1.6), so an unused RTC costs nothing.
+/// that neither EVTEN nor INTEN enables do not happen (PS "RTC", Event control feature), so an unused RTC
+/// costs nothing.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Rtc {
     config: RtcConfig,
@@ -228,7 +229,8 @@ impl Logic for Rtc {
         match offset {
             EVTENSET => io.set(EVTEN, io.reg(EVTEN) | value),
             EVTENCLR => io.set(EVTEN, io.reg(EVTEN) & !value),
-            // PS 25.1.2: PRESCALER can be written only while the RTC is stopped.
+            // PS "RTC", Resolution versus overflow and the PRESCALER: PRESCALER can be written only while the
+            // RTC is stopped.
             PRESCALER if self.started => io.cx.guest_error("RTC: PRESCALER written while it runs"),
             _ => io.set(offset, value),
         }
@@ -273,7 +275,7 @@ mod tests {
 
     #[test]
     fn it_counts_only_with_lfclk() {
-        // PS 25.1.1: COUNTER runs on LFCLK.
+        // PS "RTC", Clock source: COUNTER runs on LFCLK.
         let mut rig = rig();
         rig.write(START, 1);
         rig.run_for(Time::from_secs(1));
@@ -288,7 +290,7 @@ mod tests {
 
     #[test]
     fn the_prescaler_divides_and_is_locked_while_running() {
-        // PS 25.1.2: f = 32,768 / (PRESCALER + 1), 12 bits.
+        // PS "RTC", Resolution versus overflow and the PRESCALER: f = 32,768 / (PRESCALER + 1), 12 bits.
         let mut rig = rig();
         rig.write(PRESCALER, 327);
         rig.write(START, 1);
@@ -300,7 +302,7 @@ mod tests {
 
     #[test]
     fn compare_needs_an_enable_and_comes_when_counter_reaches_it() {
-        // PS 25.1.7: COMPARE when COUNTER goes from N-1 to N.
+        // PS "RTC", Compare feature: COMPARE when COUNTER goes from N-1 to N.
         let mut rig = rig();
         rig.write(CC, 10);
         rig.write(START, 1);
@@ -319,7 +321,7 @@ mod tests {
 
     #[test]
     fn overflow_can_be_forced() {
-        // PS 25.1.4: TRIGOVRFLW sets 0xFFFFF0.
+        // PS "RTC", Overflow features: TRIGOVRFLW sets 0xFFFFF0.
         let mut rig = rig();
         rig.write(INTENSET, 2);
         rig.write(TRIGOVRFLW, 1);
@@ -332,7 +334,7 @@ mod tests {
 
     #[test]
     fn tick_comes_at_each_increment() {
-        // PS 25.1.5: TICK, when EVTEN or INTEN enables it.
+        // PS "RTC", TICK event: TICK, when EVTEN or INTEN enables it.
         let mut rig = rig();
         rig.write(INTENSET, 1);
         rig.write(START, 1);

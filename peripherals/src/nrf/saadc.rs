@@ -1,6 +1,6 @@
 //! SAADC: the successive approximation converter of nRF52.
 //!
-//! nRF52832 PS v1.4 chapter 38.
+//! nRF52832 PS v1.4, "SAADC".
 
 use consort_core::Time;
 use consort_core::component::{Channel, Field, NoConfig, Register, SetError, Value};
@@ -118,7 +118,8 @@ impl Saadc {
         }
     }
 
-    /// PS 38.2, equation 1: RESULT = [V(P) - V(N)] * GAIN / REFERENCE * 2^(RESOLUTION - m).
+    /// PS "SAADC", Digital output, equation 1: RESULT = [V(P) - V(N)] * GAIN / REFERENCE * 2^(RESOLUTION -
+    /// m).
     fn convert(&self, channel: u32, io: &Io<'_, '_>) -> i16 {
         let config = io.reg(CONFIG + channel * 0x10);
         let differential = config >> 20 & 1 != 0;
@@ -134,7 +135,7 @@ impl Saadc {
         result.clamp(least, most) as i16
     }
 
-    /// PS 38.9.1: t_ACQ + t_CONV of all channels, times the samples of a burst.
+    /// PS "SAADC", Acquisition time: t_ACQ + t_CONV of all channels, times the samples of a burst.
     fn duration(io: &Io<'_, '_>) -> Time {
         let us: u64 = Self::enabled(io)
             .map(|n| {
@@ -254,7 +255,7 @@ impl Logic for Saadc {
             SAMPLE => {
                 self.sample(io);
                 let rate = io.reg(SAMPLERATE);
-                // PS 38.5.1: in timer mode the first SAMPLE starts sampling at 16 MHz / CC.
+                // PS "SAADC", SAMPLERATE: in timer mode the first SAMPLE starts sampling at 16 MHz / CC.
                 if rate >> 12 & 1 != 0 && self.started {
                     self.timer = io.now() + Time::from_ps(u64::from((rate & 0x7FF).max(80)) * 62_500);
                 }

@@ -1,6 +1,6 @@
 //! PDM and I2S: sound in and out, as streams of buffers that hold and give silence.
 //!
-//! nRF52832 PS v1.4 chapters 44 (I2S) and 46 (PDM).
+//! nRF52832 PS v1.4, "I2S" and "PDM".
 
 use consort_core::Time;
 use consort_core::component::{Coverage, NoConfig, Register};
@@ -57,7 +57,8 @@ impl Pdm {
     fn begin(&mut self, io: &mut Io<'_, '_>) {
         let (ptr, count) = (io.reg(PDM_PTR), io.reg(PDM_MAXCNT).max(1));
         self.buffer = Some((ptr, count));
-        // PS 46.2: samples per second = PDM_CLK / 64 (80); the register is the clock times 2^32 / 32 MHz.
+        // PS "PDM", Module operation: samples per second = PDM_CLK / 64 (80); the register is the clock times
+        // 2^32 / 32 MHz.
         let clock = ((u64::from(io.reg(PDM_CLKCTRL)) * 32_000_000) >> 32).max(1_000);
         let ratio = if io.reg(PDM_RATIO) & 1 != 0 { 80 } else { 64 };
         let both = if io.reg(PDM_MODE) & 1 != 0 { 1 } else { 2 };
@@ -160,7 +161,7 @@ impl I2s {
     fn begin(&mut self, io: &mut Io<'_, '_>) {
         let words = io.reg(RXTXD_MAXCNT).max(1);
         self.receiving = (io.reg(RXEN) != 0).then(|| (io.reg(RXD_PTR), words));
-        // PS 44.4: LRCK = MCK / RATIO; a frame is two samples of SWIDTH.
+        // PS "I2S", Left right clock (LRCK): LRCK = MCK / RATIO; a frame is two samples of SWIDTH.
         let master = ((u64::from(io.reg(MCKFREQ)) * 32_000_000) >> 32).max(10_000);
         let ratio = [32, 48, 64, 96, 128, 192, 256, 384, 512][io.reg(RATIO).min(8) as usize];
         let frames_per_word = [2, 1, 1, 1][(io.reg(SWIDTH) & 3) as usize];
@@ -222,7 +223,7 @@ mod tests {
 
     #[test]
     fn buffers_fill_at_the_sample_rate() {
-        // PS 44 (I2S), 46 (PDM): EasyDMA at the sample rate.
+        // PS "I2S", "PDM": EasyDMA at the sample rate.
         let mut rig = Rig::new(Block::<Pdm>::new(NoConfig {}));
         rig.host.base = 0x2000_0000;
         rig.host.memory = vec![9; 64];

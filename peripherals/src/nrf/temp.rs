@@ -1,6 +1,6 @@
 //! TEMP: the die temperature sensor.
 //!
-//! nRF51 Reference Manual v3.0 chapter 22; nRF52832 PS v1.4 chapter 27.
+//! nRF51 Reference Manual v3.0 and nRF52832 PS v1.4, "TEMP".
 
 use consort_core::Time;
 use consort_core::component::{Channel, Register, SetError, Value};
@@ -13,7 +13,7 @@ const STOP: u32 = 0x004;
 const DATARDY: u32 = 0x100;
 const TEMP: u32 = 0x508;
 
-/// PS 27.3: t_TEMP.
+/// PS "TEMP", Electrical specification: t_TEMP.
 const MEASURE: Time = Time::from_us(36);
 
 const TASKS: &[Register] = &[task(START, "TASKS_START"), task(STOP, "TASKS_STOP")];
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_measurement_takes_its_time_and_is_in_quarters_of_a_degree() {
-        // PS 27 (TEMP): DATARDY after t_TEMP, steps of 0.25 degrees.
+        // PS "TEMP": DATARDY after t_TEMP, steps of 0.25 degrees.
         let mut rig = Rig::new(Block::<Temp>::new(SeriesConfig::default()));
         let set = |rig: &mut Rig<Block<Temp>>, value: f64| {
             rig.with(|temp, cx| temp.set("temperature", &Value::Number(value), cx))

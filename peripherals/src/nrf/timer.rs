@@ -1,6 +1,6 @@
 //! TIMER: a 16 MHz timer and counter with compare and capture.
 //!
-//! nRF51 Reference Manual v3.0 chapter 18; nRF52832 PS v1.4 chapter 24.
+//! nRF51 Reference Manual v3.0 and nRF52832 PS v1.4, "TIMER".
 
 use consort_core::Time;
 use consort_core::component::Register;
@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn it_counts_pclk16m_divided_by_the_prescaler() {
-        // PS 24: f = 16 MHz / 2^PRESCALER.
+        // PS "TIMER": f = 16 MHz / 2^PRESCALER.
         let mut rig = rig();
         rig.write(BITMODE, 3);
         rig.write(PRESCALER, 4);
@@ -281,7 +281,7 @@ mod tests {
 
     #[test]
     fn compare_gives_an_event_and_shorts_act_at_once() {
-        // PS 24.3, 24.5.3: COMPARE and its shorts to CLEAR and STOP.
+        // PS "TIMER", Compare, SHORTS: COMPARE and its shorts to CLEAR and STOP.
         let mut rig = rig();
         rig.write(PRESCALER, 4);
         rig.write(CC, 100);
@@ -302,7 +302,7 @@ mod tests {
 
     #[test]
     fn the_width_wraps() {
-        // PS 24, BITMODE.
+        // PS "TIMER", BITMODE.
         let mut rig = rig();
         rig.write(BITMODE, 1);
         rig.write(PRESCALER, 0);
@@ -313,7 +313,7 @@ mod tests {
 
     #[test]
     fn counter_mode_counts_tasks() {
-        // PS 24.2: in counter mode COUNT increments.
+        // PS "TIMER": in counter mode COUNT increments.
         let mut rig = rig();
         rig.write(MODE, 1);
         rig.write(CC, 2);

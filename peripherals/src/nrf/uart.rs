@@ -1,6 +1,6 @@
 //! UART and, on nRF52, UARTE with EasyDMA: one block, told apart by ENABLE.
 //!
-//! nRF51 Reference Manual v3.0 chapter 29; nRF52832 PS v1.4 chapters 34 (UART) and 35 (UARTE).
+//! nRF51 Reference Manual v3.0, "UART"; nRF52832 PS v1.4, "UART" and "UARTE".
 
 use std::collections::VecDeque;
 
@@ -117,15 +117,17 @@ pub struct UartConfig {
     /// The pin that the port drives; any connected pin when absent.
     #[serde(default)]
     pub rxd: Option<u8>,
-    /// Whether the port is reached with no pin selected too, as images made for other emulators expect.
+    /// Whether the port is reached with no pin selected too, and then at once: images made for other
+    /// emulators
+    /// neither select pins nor wait for TXDRDY.
     #[serde(default)]
     pub unrouted: bool,
 }
 
-/// What the receiver holds between the line and RXD (nRF51 RM 29.5: six bytes).
+/// What the receiver holds between the line and RXD (nRF51 RM "UART", Reception: six bytes).
 const FIFO: usize = 6;
 /// Bytes that wait on the line; more are lost.
-const LINE: usize = 64 * 1024;
+const LINE: usize = 1 << 20;
 
 /// UART / UARTE.
 ///
@@ -165,7 +167,7 @@ impl Uart {
         matches!(io.reg(ENABLE), 4 | 8)
     }
 
-    /// PS 34.10.18: BAUDRATE is the rate times 2^32 / 16 MHz.
+    /// PS "UARTE", BAUDRATE: it is the rate times 2^32 / 16 MHz.
     fn character(io: &Io<'_, '_>) -> Time {
         let config = io.reg(CONFIG);
         let bits = 10 + u64::from(config >> 1 & 7 == 7) + u64::from(config >> 4 & 1);
@@ -182,6 +184,11 @@ impl Uart {
             Some(pin) => wire.is_none_or(|wire| pin == wire),
             None => self.config.unrouted,
         }
+    }
+
+    /// A transmitter without a pin that the board lets speak nonetheless.
+    fn speaks_at_once(&self, io: &Io<'_, '_>) -> bool {
+        self.config.unrouted && self.tx_on && !Self::dma(io) && psel(io.reg(PSEL_TXD)).is_none()
     }
 
     fn shift_next(&mut self, io: &mut Io<'_, '_>) {
@@ -369,7 +376,8 @@ impl Logic for Uart {
                     }
                 }
             }
-            // PS 35.4: ENDRX comes before RXTO, which comes when the receiver has come to a full stop.
+            // PS "UARTE", Reception: ENDRX comes before RXTO, which comes when the receiver has come to a
+            // full stop.
             STOPRX if self.rx_on => {
                 self.rx_on = false;
                 if Self::dma(io) {
@@ -390,6 +398,10 @@ impl Logic for Uart {
 
     fn write(&mut self, offset: u32, value: u32, old: u32, io: &mut Io<'_, '_>) {
         match offset {
+            TXD if Self::on(io) && self.speaks_at_once(io) => {
+                io.cx.send(&[value as u8][..]);
+                io.raise(TXDRDY);
+            }
             TXD if Self::on(io) => {
                 self.holding = Some(value as u8);
                 self.shift_next(io);
@@ -456,7 +468,7 @@ mod tests {
 
     #[test]
     fn a_byte_takes_its_time_and_then_says_txdrdy() {
-        // RM 29.4.
+        // RM "UART", Transmission.
         let mut rig = rig(Series::Nrf51, 4);
         rig.write(INTENSET, 1 << 7);
         rig.write(STARTTX, 1);
@@ -469,7 +481,7 @@ mod tests {
 
     #[test]
     fn received_bytes_come_one_by_one_through_rxd() {
-        // RM 29.5: RXDRDY for each byte that moves into RXD.
+        // RM "UART", Reception: RXDRDY for each byte that moves into RXD.
         let mut rig = rig(Series::Nrf51, 4);
         rig.receive(b"ab");
         rig.run_for(Time::from_ms(1));
@@ -517,8 +529,25 @@ mod tests {
     }
 
     #[test]
+    fn without_a_pin_only_a_board_that_allows_it_speaks_and_does_so_at_once() {
+        // Not of the manual, by which neither would be heard: see docs/nrf.md, "Images that are no nRF
+        // images".
+        for (unrouted, expected) in [(true, &b"abc"[..]), (false, b"")] {
+            let config = UartConfig { series: Series::Nrf51, unrouted, ..UartConfig::default() };
+            let mut rig = Rig::new(Block::<Uart>::new(config));
+            rig.write(ENABLE, 4);
+            rig.write(STARTTX, 1);
+            for byte in b"abc" {
+                rig.write(TXD, u32::from(*byte));
+            }
+            assert_eq!(bytes(&rig), expected);
+        }
+    }
+
+    #[test]
     fn uarte_moves_buffers() {
-        // PS 35.3: TXSTARTED, a TXDRDY for each byte, ENDTX; 35.4: ENDRX when MAXCNT is reached.
+        // PS "UARTE", Transmission: TXSTARTED, a TXDRDY for each byte, ENDTX; Reception: ENDRX when MAXCNT is
+        // reached.
         let mut rig = rig(Series::Nrf52, 8);
         rig.host.base = 0x2000_0000;
         rig.host.memory = b"hello___".to_vec();
@@ -544,7 +573,7 @@ mod tests {
 
     #[test]
     fn easydma_outside_ram_is_the_guests_error() {
-        // PS 14: EasyDMA reaches Data RAM only.
+        // PS "EasyDMA": it reaches Data RAM only.
         let mut rig = rig(Series::Nrf52, 8);
         rig.write(TXD_PTR, 0x100);
         rig.write(TXD_MAXCNT, 1);

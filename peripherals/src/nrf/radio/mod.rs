@@ -1,6 +1,6 @@
 //! RADIO: 2.4 GHz transceiver, nRF proprietary modes, Bluetooth LE and (nRF52840, nRF52833) IEEE 802.15.4.
 //!
-//! nRF51 Reference Manual v3.0 chapter 17; nRF52832 PS v1.4 chapter 23; nRF52840 PS v1.1 section 6.20.
+//! nRF51 Reference Manual v3.0, nRF52832 PS v1.4 and nRF52840 PS v1.1, "RADIO".
 //!
 //! Everything on the air has absolute times. A transmission is handed to the medium one microsecond after
 //! START; a reception is scheduled when the medium delivers the packet, which is before the end of its
@@ -33,7 +33,7 @@ pub struct RadioConfig {
     pub antenna: i16,
 }
 
-/// STATE's values (PS 23.14.23).
+/// STATE's values (PS "RADIO", STATE).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 enum State {
     #[default]
@@ -131,27 +131,40 @@ struct Energy {
     since: Time,
 }
 
+const RAMP_NRF51: Time = Time::from_us(140);
+const RAMP_FAST: Time = Time::from_us(40);
+const TURN_ROUND: Time = Time::from_us(20);
 /// More packets in the air at once than this are forgotten, oldest first.
 const MOST_HEARD: usize = 64;
-/// PS 23.10: how long before the packet a receiver must be ready, under TIFS.
+/// PS "RADIO", Interframe spacing: how long before the packet a receiver must be ready, under TIFS.
 const EARLY: Time = Time::from_us(4);
-/// The packet is read from RAM this long after START (PS 23.1: EasyDMA fetches during the preamble), so
+/// The packet is read from RAM this long after START (PS "RADIO", EasyDMA: it fetches during the preamble),
+/// so
 /// that CCM, started by READY through PPI, can write it.
 const FETCH: Time = Time::from_us(1);
 /// Nothing on the air: thermal noise in the receiver's bandwidth, thousandths of dBm.
 const NOISE: i32 = -100_000;
-/// nRF52840 PS 6.20.12.3: ED_RSSIOFFS.
+/// nRF52840 PS "RADIO", Energy detection (ED): ED_RSSIOFFS.
 const ED_OFFSET: i32 = -92;
 
 impl Radio {
-    /// From TXEN or RXEN to READY: nRF51822 PS 8.5, nRF52832 PS 23.15.7 (RU: default or fast).
+    /// From TXEN or RXEN to READY: nRF51822 PS "Radio timing parameters"; nRF52832 and nRF52840 PS "Radio
+    /// timing" (t_TXEN, t_RXEN; with RU fast the FAST ones).
+    ///
+    /// An IEEE 802.15.4 radio whose synthesizer runs already (RXIDLE, TXIDLE) turns round sooner; the PS
+    /// gives
+    /// 40 us as the most, Nordic's own driver for that mode counts with the 20 us that the hardware takes.
     fn ramp_up(&self, tx: bool, io: &Io<'_, '_>) -> Time {
-        Time::from_us(match (self.config.series, tx) {
-            (Series::Nrf51, true) => 140,
-            (Series::Nrf51, false) => 138,
-            _ if io.reg(MODECNF0) & 1 != 0 => 40,
-            _ => 140,
-        })
+        let ieee = modulation(io.reg(MODE)) == Some(Modulation::Oqpsk250k);
+        let fast = io.reg(MODECNF0) & 1 != 0;
+        match (self.config.series, tx) {
+            (Series::Nrf51, true) => RAMP_NRF51,
+            (Series::Nrf51, false) => Time::from_us(138),
+            _ if fast && ieee && self.state != State::Disabled => TURN_ROUND,
+            _ if fast => RAMP_FAST,
+            _ if ieee => Time::from_us(130),
+            _ => Time::from_us(140),
+        }
     }
 
     /// Between the digital side and the antenna (measured figures that link layers for these chips use).
@@ -163,11 +176,13 @@ impl Radio {
             (Series::Nrf51, _) => 3_000,
             (_, Modulation::Gfsk2M) => 5_450,
             (_, Modulation::Coded125k | Modulation::Coded500k) => 29_600,
+            (_, Modulation::Oqpsk250k) => 23_000,
             _ => 9_400,
         })
     }
 
-    /// Sensitivity in thousandths of dBm: nRF51822 PS 8.5.6, nRF52832 PS 23.15.6, nRF52840 PS 6.20.15.
+    /// Sensitivity in thousandths of dBm: nRF51822 PS "Receiver specifications", nRF52832 and nRF52840 PS
+    /// "RADIO", Receiver operation.
     fn sensitivity(&self, modulation: Modulation) -> i32 {
         1_000
             * match (self.config.series, modulation) {
@@ -182,7 +197,8 @@ impl Radio {
             }
     }
 
-    /// By how much a packet must be stronger than another one so many MHz away (PS 23.15.6, C/I), in
+    /// By how much a packet must be stronger than another one so many MHz away (PS "RADIO", Receiver
+    /// operation, C/I), in
     /// thousandths of dB.
     fn selectivity(modulation: Modulation, apart: u16) -> i32 {
         let wide = matches!(modulation, Modulation::Gfsk2M | Modulation::Oqpsk250k);
@@ -233,7 +249,7 @@ impl Radio {
     }
 
     fn enable(&mut self, tx: bool, io: &mut Io<'_, '_>) {
-        // nRF52840 PS 6.20.5: RXIDLE and TXIDLE can turn round without DISABLED.
+        // PS "RADIO", Radio states: RXIDLE and TXIDLE can turn round without DISABLED.
         let turns = match self.state {
             State::Rx | State::RxIdle => tx,
             State::TxIdle => !tx,
@@ -244,7 +260,8 @@ impl Radio {
         }
         self.stop_air();
         let mut ready = io.now() + self.ramp_up(tx, io);
-        // PS 23.10: TIFS is kept when the shorts do the turn-around; a longer ramp-up wins.
+        // PS "RADIO", Interframe spacing: TIFS is kept when the shorts do the turn-around; a longer ramp-up
+        // wins.
         let spacing = Time::from_us(u64::from(io.reg(TIFS)));
         if let Some(end) = self.spacing.take().filter(|_| spacing > Time::ZERO) {
             let early = if tx { self.tx_delay() } else { EARLY };
@@ -264,7 +281,7 @@ impl Radio {
                 self.stop_energy();
                 self.cancel(&[Step::Ready]);
                 self.state = if tx { State::TxDisable } else { State::RxDisable };
-                // nRF52832 PS 23.15.7: t_TXDIS, t_RXDIS.
+                // nRF52832 PS "RADIO", Radio timing: t_TXDIS, t_RXDIS.
                 let us = match (tx, modulation(io.reg(MODE))) {
                     (false, _) => 0,
                     (true, Some(Modulation::Gfsk2M)) => 4,
@@ -334,13 +351,11 @@ impl Radio {
             bits: bits.bytes,
             bit_count: bits.len,
         };
-        if let Ok(frame) = packet.encode() {
-            io.cx.send(frame);
-        }
+        io.cx.send(packet.encode());
         self.transmission = Some(packet);
     }
 
-    /// The logical address that a packet's address matches (PS 23.2), lowest first.
+    /// The logical address that a packet's address matches (PS "RADIO", Address configuration), lowest first.
     fn matching(packet: &Packet, io: &Io<'_, '_>) -> Option<u8> {
         let enabled = if io.reg(MODE) == 15 { 1 } else { io.reg(RXADDRESSES) };
         (0..8u8)
@@ -461,7 +476,7 @@ impl Radio {
         io.set(RXCRC, parsed.crc);
         io.set(CRCSTATUS, u32::from(parsed.crc_ok));
         if reception.packet.modulation == Modulation::Oqpsk250k {
-            // nRF52840 PS 6.20.12.6: LQI takes the place of the first CRC byte.
+            // nRF52840 PS "RADIO", Receive sequence: LQI takes the place of the first CRC byte.
             let level = (reception.packet.power / 1_000 - ED_OFFSET).clamp(0, 127) as u8;
             dma::write(io, reception.ptr.wrapping_add(parsed.ram.len() as u32), &[level]);
         }
@@ -479,7 +494,7 @@ impl Radio {
         io.raise(PHYEND);
     }
 
-    /// PS 23.12: device address match on the first 48 bits of the payload and TxAdd in S0.
+    /// PS "RADIO", Device address match: on the first 48 bits of the payload and TxAdd in S0.
     fn device(&mut self, io: &mut Io<'_, '_>) {
         let Some(parsed) = self.store(false, io) else { return };
         let mut bytes = [0; 8];
@@ -519,7 +534,8 @@ impl Radio {
             return;
         }
         self.stop_energy();
-        // nRF52840 PS 6.20.12.3, 6.20.12.4: eight symbols of 16 us; ED repeats EDCNT times.
+        // nRF52840 PS "RADIO", Energy detection (ED), Clear channel assessment (CCA): eight symbols of 16 us;
+        // ED repeats EDCNT times.
         let times = if cca { 1 } else { u64::from(io.reg(EDCNT)) + 1 };
         // Asked for during ramp-up, the measurement begins with the receiver.
         let ready = self.steps.iter().find(|(_, step)| *step == Step::Ready);
@@ -637,6 +653,21 @@ impl Logic for Radio {
         Some(PortKind::Radio)
     }
 
+    /// A packet needs TXEN and the shortest ramp-up that may follow it.
+    fn headroom(&self) -> Time {
+        match (self.state, self.config.series) {
+            (State::TxRu | State::TxIdle | State::Tx, _) => Time::ZERO,
+            (_, Series::Nrf51) => RAMP_NRF51,
+            (State::Disabled, _) => RAMP_FAST,
+            _ => TURN_ROUND,
+        }
+    }
+
+    /// What is on the air while it is off matters when it is switched on, or not at all.
+    fn is_deaf(&self) -> bool {
+        self.state == State::Disabled && self.steps.is_empty()
+    }
+
     /// What is on the air does not care.
     fn reset(&mut self, _: &mut Io<'_, '_>) {
         let heard = std::mem::take(&mut self.heard);
@@ -665,7 +696,8 @@ impl Logic for Radio {
             },
             DISABLE => self.disable(io),
             RSSISTART => {
-                // nRF51822 PS 8.5.8: 8.8 us; nRF52832 PS 23.15.8: 0.25 us.
+                // nRF51822 PS "Received signal strength indicator": 8.8 us; nRF52832 PS "RADIO", Received
+                // signal strength indicator: 0.25 us.
                 let ns = if self.config.series == Series::Nrf51 { 8_800 } else { 250 };
                 self.cancel(&[Step::Rssi]);
                 self.plan(io.now() + Time::from_ns(ns), Step::Rssi);

@@ -67,7 +67,7 @@ pub struct Layout {
     crc_after_length: bool,
 }
 
-/// Modulation of MODE's value (PS 23.14.9), or none when it is reserved.
+/// Modulation of MODE's value (PS "RADIO", MODE), or none when it is reserved.
 pub fn modulation(mode: u32) -> Option<Modulation> {
     Some(match mode {
         0 | 3 => Modulation::Gfsk1M,
@@ -125,7 +125,8 @@ pub fn tail_ns(modulation: Modulation) -> u64 {
     }
 }
 
-/// The address on the air of logical address `n`, with its length in bits (PS 23.2): base, then prefix,
+/// The address on the air of logical address `n`, with its length in bits (PS "RADIO", Address
+/// configuration): base, then prefix,
 /// least significant bit first; in IEEE 802.15.4 mode the start-of-frame delimiter.
 pub fn address(io: &Io<'_, '_>, n: u32) -> (u64, u8) {
     if io.reg(MODE) == 15 {
@@ -138,7 +139,7 @@ pub fn address(io: &Io<'_, '_>, n: u32) -> (u64, u8) {
     (u64::from(base) | u64::from(prefix) << (8 * bytes), (8 * bytes + 8) as u8)
 }
 
-/// The linear feedback register of PS 23.3.
+/// The linear feedback register of PS "RADIO", CRC.
 struct Crc {
     value: u32,
     poly: u32,
@@ -161,7 +162,7 @@ impl Crc {
     }
 }
 
-/// The whitening of PS 23.4: x^7 + x^4 + 1, position 0 always one.
+/// The whitening of PS "RADIO", Data whitening: x^7 + x^4 + 1, position 0 always one.
 struct Whitener(u8);
 
 impl Whitener {
@@ -350,7 +351,8 @@ mod tests {
 
     #[test]
     fn an_advertising_packet_is_on_the_air_as_the_core_specification_says() {
-        // Bluetooth Core v5.0, vol 6, part C, 3.3.2: CRC of a sample advertising PDU is checked here against an
+        // Bluetooth Core v5.0, vol 6, part C, 3.3.2: CRC of a sample advertising PDU is checked here against
+        // an
         // independent bit-by-bit division by the polynomial.
         let ram = [0x00, 6, 0xC1, 0xC2, 0xC3, 0xC4, 0xC5, 0xC6];
         let layout = Layout { whitening: None, ..ble() };
@@ -371,7 +373,8 @@ mod tests {
 
     #[test]
     fn whitening_gives_the_sequence_of_the_core_specification() {
-        // Bluetooth Core v5.0, vol 6, part B, 3.2: channel 37 = register 1100101 (position 0 first). The first
+        // Bluetooth Core v5.0, vol 6, part B, 3.2: channel 37 = register 1100101 (position 0 first). The
+        // first
         // output bits are computed from the shift register of figure 3.4 written out position by position.
         let mut positions = [true, true, false, false, true, false, true];
         let mut expected = Vec::new();
@@ -391,7 +394,7 @@ mod tests {
 
     #[test]
     fn what_is_sent_is_received() {
-        // PS 23.2 to 23.4: packet, CRC, whitening.
+        // PS "RADIO", Address configuration, CRC, Data whitening: packet, CRC, whitening.
         let ram: Vec<u8> = [0x42, 20].into_iter().chain(0..20).collect();
         let layout = ble();
         let (bits, _) = layout.encode(&ram, (0x8E89_BED6, 32));
@@ -406,7 +409,7 @@ mod tests {
 
     #[test]
     fn big_endian_fields_and_s1() {
-        // PS 23.1: S1 and ENDIAN.
+        // PS "RADIO", Packet configuration: S1 and ENDIAN.
         let layout =
             Layout { s0: 0, length: 6, s1: 3, big: true, most: 32, fixed: 1, whitening: None, ..ble() };
         let ram = [2, 5, 0xAA, 0xBB, 0xCC];

@@ -37,7 +37,7 @@ impl Air {
             for index in 0..self.flying.len() {
                 let (at, to, packet) = self.flying[index].clone();
                 if at <= now {
-                    let frame = packet.encode().unwrap();
+                    let frame = packet.encode();
                     self.radios[to].receive(&frame);
                 }
             }
@@ -88,7 +88,8 @@ const PDU: [u8; 10] = [0x42, 8, 1, 2, 3, 4, 5, 6, 7, 8];
 
 #[test]
 fn a_packet_arrives_with_the_times_of_the_manual() {
-    // nRF52832 PS 23.6: READY after the ramp-up, ADDRESS after preamble and address, PAYLOAD, END.
+    // nRF52832 PS "RADIO", Transmit sequence: READY after the ramp-up, ADDRESS after preamble and address,
+    // PAYLOAD, END.
     let mut air = Air::new(2, Series::Nrf52);
     air.radios.iter_mut().for_each(ble);
     put(&mut air.radios[0], &PDU);
@@ -148,7 +149,7 @@ fn only_who_agrees_hears() {
 
 #[test]
 fn logical_addresses_match_in_order() {
-    // PS 23.2: addresses 1 to 7 share BASE1.
+    // PS "RADIO", Address configuration: addresses 1 to 7 share BASE1.
     assert!(received(|air| {
         air.radios[0].write(TXADDRESS, 5);
         air.radios[0].write(BASE1, 0x1234_5600);
@@ -161,7 +162,7 @@ fn logical_addresses_match_in_order() {
 
 #[test]
 fn a_receiver_that_comes_late_hears_nothing() {
-    // PS 23.7: only a receiver in RX finds an address.
+    // PS "RADIO", Receive sequence: only a receiver in RX finds an address.
     for (wait, expected) in [(2, true), (20, false)] {
         let mut air = Air::new(2, Series::Nrf52);
         air.radios.iter_mut().for_each(ble);
@@ -177,7 +178,8 @@ fn a_receiver_that_comes_late_hears_nothing() {
 
 #[test]
 fn the_inter_frame_space_is_kept_by_hardware() {
-    // PS 23.10: END to the next START is TIFS with END_DISABLE and DISABLED_RXEN / DISABLED_TXEN.
+    // PS "RADIO", Interframe spacing: END to the next START is TIFS with END_DISABLE and DISABLED_RXEN /
+    // DISABLED_TXEN.
     let mut air = Air::new(2, Series::Nrf52);
     air.radios.iter_mut().for_each(ble);
     for rig in &mut air.radios {
@@ -208,7 +210,7 @@ fn the_inter_frame_space_is_kept_by_hardware() {
 
 #[test]
 fn the_stronger_of_two_packets_survives_and_equals_destroy_each_other() {
-    // PS 23.15.6: co-channel C/I.
+    // PS "RADIO", Receiver operation: co-channel C/I.
     for (difference, expected) in [(0, false), (20_000, true)] {
         let mut air = Air::new(2, Series::Nrf52);
         air.radios.iter_mut().for_each(ble);
@@ -234,7 +236,8 @@ fn the_stronger_of_two_packets_survives_and_equals_destroy_each_other() {
 
 #[test]
 fn bit_counter_device_match_and_rssi() {
-    // PS 23.11: BCMATCH BCC bits after ADDRESS; 23.12: DEVMATCH; 23.9: RSSISAMPLE is minus dBm.
+    // PS "RADIO", Bit counter: BCMATCH BCC bits after ADDRESS; Device address match: DEVMATCH; Received
+    // signal strength indicator: RSSISAMPLE is minus dBm.
     let mut air = Air::new(2, Series::Nrf52);
     air.radios.iter_mut().for_each(ble);
     put(&mut air.radios[0], &PDU);
@@ -281,7 +284,7 @@ fn ieee_802_15_4_frames_cca_and_energy() {
     air.run_until(Time::from_us(200));
     air.radios[0].write(SHORTS, 1);
     air.radios[0].write(TXEN, 1);
-    air.run_for(Time::from_us(140 + 160 + 32 + 10));
+    air.run_for(Time::from_us(130 + 160 + 32 + 24));
     assert_eq!((air.radios[1].read(FRAMESTART), air.radios[1].read(END)), (1, 0));
     air.run_for(Time::from_us(5 * 32));
     let receiver = &mut air.radios[1];
@@ -326,7 +329,7 @@ fn saved_in_the_middle_of_a_packet_it_goes_on_the_same() {
 
 #[test]
 fn disable_answers_even_when_disabled() {
-    // PS 23.6, 23.14: DISABLE gives DISABLED.
+    // PS "RADIO", Transmit sequence, Radio states: DISABLE gives DISABLED.
     let mut air = Air::new(1, Series::Nrf51);
     air.radios[0].write(DISABLE, 1);
     assert_eq!(air.radios[0].read(DISABLED), 1);
@@ -337,7 +340,7 @@ fn disable_answers_even_when_disabled() {
 
 #[test]
 fn a_transmitter_turns_to_reception_without_being_disabled() {
-    // nRF52840 PS 6.20.5: RXEN in TXIDLE ramps up the receiver.
+    // nRF52840 PS "RADIO", Radio states: RXEN in TXIDLE ramps up the receiver.
     let mut air = Air::new(1, Series::Nrf52);
     let rig = &mut air.radios[0];
     ble(rig);
@@ -351,8 +354,28 @@ fn a_transmitter_turns_to_reception_without_being_disabled() {
 }
 
 #[test]
+fn an_ieee_802_15_4_radio_turns_round_within_the_time_that_its_drivers_count_on() {
+    // nRF52840 PS "Radio timing": 40 us at the most; drivers look at STATE before.
+    let mut air = Air::new(1, Series::Nrf52);
+    let rig = &mut air.radios[0];
+    ieee(rig);
+    rig.write(MODECNF0, 1);
+    rig.write(RXEN, 1);
+    rig.run_for(Time::from_us(39));
+    assert_eq!(rig.read(STATE), State::RxRu as u32, "from DISABLED the synthesizer must start");
+    rig.run_for(Time::from_us(1));
+    for (task, ramp, idle) in [(TXEN, State::TxRu, State::TxIdle), (RXEN, State::RxRu, State::RxIdle)] {
+        rig.write(task, 1);
+        rig.run_for(Time::from_us(19));
+        assert_eq!(rig.read(STATE), ramp as u32);
+        rig.run_for(Time::from_us(1));
+        assert_eq!(rig.read(STATE), idle as u32);
+    }
+}
+
+#[test]
 fn a_channel_assessment_asked_for_in_ramp_up_begins_with_the_receiver() {
-    // nRF52840 PS 6.20.12.4: the assessment takes 128 us.
+    // nRF52840 PS "RADIO", Clear channel assessment (CCA): the assessment takes 128 us.
     let mut air = Air::new(1, Series::Nrf52);
     let rig = &mut air.radios[0];
     rig.write(MODE, 15);

@@ -1,7 +1,7 @@
 //! SPI, SPIM, SPIS, TWI, TWIM and TWIS: the serial interfaces that share one base, told apart by ENABLE.
 //!
-//! nRF51 Reference Manual v3.0 chapters 25 (SPI), 26 (SPIS), 28 (TWI); nRF52832 PS v1.4 chapters 31 (SPIM),
-//! 32 (SPIS), 33 (TWIM), 34 (TWIS).
+//! nRF51 Reference Manual v3.0, "SPI", "SPIS", "TWI"; nRF52832 PS v1.4, "SPIM",
+//! "SPIS", "TWIM", "TWIS".
 
 mod spi;
 mod twi;
@@ -202,7 +202,7 @@ pub struct Serial {
     twi: twi::Twi,
 }
 
-/// PS 31.6.12, 33.7.13: FREQUENCY is the rate times 2^32 / 16 MHz, but for the two fastest.
+/// PS "SPIM" and "TWIM", FREQUENCY: it is the rate times 2^32 / 16 MHz, but for the two fastest.
 fn bit_time(frequency: u32, bits: u64) -> Time {
     let hz = match frequency {
         0 => 100_000,
@@ -253,7 +253,7 @@ impl Logic for Serial {
         match Mode::of(io.reg(ENABLE)) {
             Mode::Spim => self.spi.task(task, &self.config, io),
             Mode::Twi | Mode::Twim => self.twi.task(task, io),
-            // PS 32.3: nobody else wants the semaphore, so the CPU gets it at once.
+            // PS "SPIS", Semaphore operation: nobody else wants the semaphore, so the CPU gets it at once.
             Mode::Spis => match task {
                 ACQUIRE => {
                     io.set(SEMSTAT, 1);

@@ -38,7 +38,7 @@ fn exchange(bytes: &mut [u8], config: &SerialConfig, io: &mut Io<'_, '_>) {
         bytes.fill(0xFF);
         return;
     }
-    // PS 31.6.19, ORDER: the parts see bytes, most significant bit first.
+    // PS "SPIM", CONFIG, ORDER: the parts see bytes, most significant bit first.
     let reverse = io.reg(CONFIG) & 1 != 0;
     let turn = |bytes: &mut [u8]| bytes.iter_mut().for_each(|byte| *byte = byte.reverse_bits());
     if reverse {
@@ -55,7 +55,8 @@ impl Spi {
         u32::from(self.received.unwrap_or(self.last))
     }
 
-    /// RM 25.1.2: RXD is double buffered; READY for each byte that moves into it.
+    /// RM "SPI", SPI master transaction sequence: RXD is double buffered; READY for each byte that moves into
+    /// it.
     pub fn rxd_read(&mut self, io: &mut Io<'_, '_>) {
         if self.received.take().is_some()
             && let Some(byte) = self.behind.take()
@@ -70,7 +71,7 @@ impl Spi {
         io.raise(READY);
     }
 
-    /// RM 25.1.2: TXD is double buffered.
+    /// RM "SPI", SPI master transaction sequence: TXD is double buffered.
     pub fn txd(&mut self, byte: u8, _: &SerialConfig, io: &Io<'_, '_>) {
         if self.shifting.is_none() {
             self.shifting = Some(byte);
@@ -129,7 +130,8 @@ impl Spi {
         }
     }
 
-    /// PS 31.4: all bytes are exchanged when the last one is done; parts have no finer time than that.
+    /// PS "SPIM", SPI master transaction sequence: all bytes are exchanged when the last one is done; parts
+    /// have no finer time than that.
     fn move_all(&mut self, transfer: Transfer, config: &SerialConfig, io: &mut Io<'_, '_>) {
         let out = dma::read(io, transfer.tx.0, transfer.tx.1 as usize);
         let over = io.reg(ORC) as u8;
@@ -165,7 +167,7 @@ mod tests {
 
     #[test]
     fn bytes_are_exchanged_at_the_chosen_rate() {
-        // RM 25.1.2: TXD and RXD are double buffered; READY for each byte.
+        // RM "SPI", SPI master transaction sequence: TXD and RXD are double buffered; READY for each byte.
         let mut rig = rig(Series::Nrf51, 1);
         rig.host.bus_data = [0x11, 0x22].into();
         rig.write(TXD, 0xA5);
@@ -183,7 +185,7 @@ mod tests {
 
     #[test]
     fn spim_moves_buffers_and_fills_up_with_orc() {
-        // PS 31.3, 31.6: EasyDMA lists, over-read character, END.
+        // PS "SPIM", EasyDMA, ORC: EasyDMA lists, over-read character, END.
         let mut rig = rig(Series::Nrf52, 7);
         rig.host.base = 0x2000_0000;
         rig.host.memory = vec![1, 2, 0, 0, 0, 0];

@@ -93,7 +93,7 @@ impl Twi {
             STARTTX | STARTRX => self.next = Some(Next::Start(task == STARTRX)),
             STOP => {
                 self.next = Some(Next::Stop);
-                // PS 33.1: a suspended TWIM must be resumed for STOP to take effect; TWI stops by itself.
+                // PS "TWIM": a suspended TWIM must be resumed for STOP to take effect; TWI stops by itself.
                 if !Self::dma(io) {
                     self.suspended = false;
                 }
@@ -233,7 +233,8 @@ impl Twi {
                     self.done += 1;
                     io.set(RXD_AMOUNT, self.done);
                 } else {
-                    // RM 28.6: BB before the acknowledge; its shorts to STOP make this the last byte.
+                    // RM "TWI", Master read sequence: BB before the acknowledge; its shorts to STOP make this
+                    // the last byte.
                     let last = io.shorts() & 2 != 0 || self.next == Some(Next::Stop);
                     let byte = io.cx.i2c_read(last);
                     io.raise(BB);
@@ -283,7 +284,8 @@ mod tests {
 
     #[test]
     fn a_register_is_written_and_read_back_as_drivers_do_it() {
-        // RM 28.5, 28.6: TXD, TXDSENT; STARTRX with BB_SUSPEND, BB_STOP before the last byte.
+        // RM "TWI", Master write sequence, Master read sequence: TXD, TXDSENT; STARTRX with BB_SUSPEND,
+        // BB_STOP before the last byte.
         let mut rig = rig(Series::Nrf51, 5);
         rig.host.bus_data = [0x5A, 0xA5].into();
         rig.write(STARTTX, 1);
@@ -305,7 +307,7 @@ mod tests {
 
     #[test]
     fn nobody_there_is_an_address_nack() {
-        // RM 28.7, ERRORSRC.ANACK.
+        // RM "TWI", ERRORSRC: ANACK.
         let mut rig = rig(Series::Nrf51, 5);
         rig.write(ADDRESS, 0x55);
         rig.write(STARTTX, 1);
@@ -320,7 +322,8 @@ mod tests {
 
     #[test]
     fn twim_writes_then_reads_by_shorts() {
-        // PS 33.3: LASTTX_STARTRX and LASTRX_STOP make one transfer with a repeated start.
+        // PS "TWIM", Master repeated start sequence: LASTTX_STARTRX and LASTRX_STOP make one transfer with a
+        // repeated start.
         let mut rig = rig(Series::Nrf52, 6);
         rig.host.base = 0x2000_0000;
         rig.host.memory = vec![0x28, 0, 0, 0];
