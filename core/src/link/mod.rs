@@ -98,7 +98,7 @@ pub struct Released {
 pub trait Link: State + Send {
     /// What it carries.
     fn carries(&self) -> PortKind;
-    /// The least time between sending and arriving: the fleet's lookahead is the smallest of these.
+    /// The least time between sending and arriving: it bounds the fleet's windows.
     fn latency(&self) -> Time;
     /// Carries a frame that endpoint `from` sent at `at`, and tells what becomes of it: a fate for each loss and
     /// each delivery, those of deliveries in their order.

@@ -127,7 +127,7 @@ pub struct UartConfig {
 /// What the receiver holds between the line and RXD (nRF51 RM "UART", Reception: six bytes).
 const FIFO: usize = 6;
 /// Bytes that wait on the line; more are lost.
-const LINE: usize = 1 << 20;
+const LINE: usize = 128 * 1024;
 
 /// UART / UARTE.
 ///
