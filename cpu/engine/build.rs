@@ -53,7 +53,11 @@ fn compile(tree: &Path) -> Result<(), String> {
         .into_iter()
         .filter(|name| std::env::var_os(format!("CARGO_FEATURE_ARCH_{}", name.to_uppercase())).is_some())
         .collect();
+    // Unicorn is C alone; without this, cargo warns of a missing C++ compiler.
+    let mut no_cxx = cc::Build::new();
+    no_cxx.compiler("cc");
     let installed = cmake::Config::new(tree)
+        .init_cxx_cfg(no_cxx)
         // A debug build of the translator is an order of magnitude slower and tells a Rust developer nothing.
         .profile("Release")
         // Configuring again touches generated headers, which rebuilds everything for a change of one file.
