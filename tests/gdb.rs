@@ -231,7 +231,7 @@ fn three_debuggers_at_once_leave_the_digest_alone() {
             "detached]",
         ],
     );
-    in_order(&watch.err, &["watch-1 at ", "irq 13   enabled", "<EthernetHandler>"]);
+    in_order(&watch.err, &["watch-1 at ", "irq 13        enabled", "<EthernetHandler>"]);
     in_order(
         &sensor.out,
         &[
@@ -374,6 +374,85 @@ fn scenarios_and_paused_runs_are_debugged_too() {
     in_order(&printed.out, &["$1 = 1", "Breakpoint 1 at", "detached]"]);
     in_order(&printed.err, &["watch-1 at 0.000000 s, 0 instructions"]);
     printed.has_no_complaint();
+}
+
+/// Says hello, writes a file and asks for its length, and for one that is not there, all by semihosting.
+fn calling_image() -> Vec<u8> {
+    let mut image: Vec<u8> = 0x2000_1000u32.to_le_bytes().to_vec();
+    image.extend([0x41u32; 15].iter().flat_map(|word| word.to_le_bytes()));
+    let code: [u16; 34] = [
+        0x2004, 0x4927, 0xBEAB, // SYS_WRITE0 hello
+        0x2001, 0x4926, 0xBEAB, // SYS_OPEN out.txt, w+
+        0x4C26, 0x6020, 0x4A26, 0x6062, 0x2215, 0x60A2, // block at r4: the handle, the text, 21
+        0x2005, 0x4621, 0xBEAB, 0x0005, // r5 = SYS_WRITE
+        0x200C, 0x4621, 0xBEAB, 0x0006, // r6 = SYS_FLEN
+        0x2002, 0x4621, 0xBEAB, // SYS_CLOSE
+        0x2001, 0x491F, 0xBEAB, 0x0007, // r7 = SYS_OPEN absent, r
+        0x2013, 0xBEAB, 0x4680, // r8 = SYS_ERRNO
+        0x2020, 0x491D, 0xBEAB, // SYS_EXIT_EXTENDED
+        0xE7FE,
+    ];
+    image.extend(code.iter().flat_map(|half| half.to_le_bytes()));
+    let blocks: [u32; 8] = [0xBA, 6, 7, 0xC2, 0, 6, 0x20026, 0];
+    image.extend(blocks.iter().flat_map(|word| word.to_le_bytes()));
+    image.extend(b"hello from the guest\n\0out.txt\0absent\0written by the guest\n\0\0");
+    let pool: [u32; 6] = [0xA4, 0x84, 0x2000_0000, 0xC9, 0x90, 0x9C];
+    image.extend(pool.iter().flat_map(|word| word.to_le_bytes()));
+    image
+}
+
+#[test]
+fn the_debugger_is_console_and_files_of_semihosting() {
+    if !gdb_is_here("the_debugger_is_console_and_files_of_semihosting") {
+        return;
+    }
+    let folder = scratch("semihosting");
+    let _ = std::fs::remove_file(folder.join("out.txt"));
+    std::fs::write(folder.join("calls.bin"), calling_image()).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_consort"));
+    command.args(["boot", "mps2-an385", "calls.bin@0", "--for", "10ms", "--gdb", "0", "--wait-gdb"]);
+    command.current_dir(&folder).env("NO_COLOR", "1").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let (_stderr, ports) = ports_of(&mut child, 1);
+    let mut command = Command::new("timeout");
+    command.args(["240", "gdb-multiarch", "-nx", "-batch"]).current_dir(&folder);
+    let target = format!("target remote 127.0.0.1:{}", ports[0]);
+    for line in [
+        "set remotetimeout 60",
+        &target,
+        "monitor semihosting gdb",
+        "hbreak *0x44",
+        "continue",
+        "stepi",
+        "print/x $pc",
+        "hbreak *0x7c",
+        "continue",
+        "info registers r5 r6 r7 r8",
+        "print *(unsigned *) 0x20000000 >= 0x100",
+        "continue",
+    ] {
+        command.args(["-ex", line]);
+    }
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    in_order(
+        &text,
+        &[
+            "$1 = 0x46", // one step over the call
+            "r5             0x0",
+            "r6             0x15",
+            "r7             0xffffffff",
+            "r8             0x2", // ENOENT
+            "$2 = 1",
+            "exited normally",
+        ],
+    );
+    // GDB writes what its target says where it writes errors.
+    assert!(String::from_utf8_lossy(&output.stderr).contains("hello from the guest\n"));
+    assert_eq!(std::fs::read_to_string(folder.join("out.txt")).unwrap(), "written by the guest\n");
+    let rest = child.wait_with_output().unwrap();
+    assert!(rest.status.success());
+    assert!(rest.stdout.is_empty(), "the console was the debugger's");
 }
 
 #[test]

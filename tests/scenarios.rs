@@ -93,7 +93,7 @@ fn our_scenarios_pass_and_jobs_leave_their_digests_alone() {
         results(&output)
     };
     let one = run("1");
-    assert!(one.len() >= 6, "{one:?}");
+    assert!(one.len() >= 9, "{one:?}");
     assert!(one.iter().all(|line| line.starts_with("PASS") && line.contains("digest ")), "{one:?}");
     assert_eq!(one, run("2"));
     assert!(!artifacts.exists(), "what passes leaves nothing behind");
@@ -178,6 +178,41 @@ fn a_failure_says_what_where_and_when_and_replays_elsewhere() {
     }
     std::fs::write(elsewhere.join("bad"), &failure[..failure.len() / 2]).unwrap();
     assert_eq!(code(&consort_in(&elsewhere, &["replay", "bad"])), 2);
+}
+
+#[test]
+fn a_difference_that_heals_at_once_is_found() {
+    let folder = scratch("heals");
+    // ldr r4, =0x40004000; CTRL = 3; BAUDDIV = 16; loop: STATE.RX full?; r0 = DATA; r0 = 0; loop
+    let program: [u16; 12] =
+        [0xF04F, 0x2440, 0x2003, 0x60A0, 0x2010, 0x6120, 0x6861, 0x0789, 0xD5FC, 0x6820, 0x2000, 0xE7F9];
+    let mut image: Vec<u8> = 0x2000_1000u32.to_le_bytes().to_vec();
+    image.extend([0x41u32; 15].iter().flat_map(|word| word.to_le_bytes()));
+    image.extend(program.iter().flat_map(|half| half.to_le_bytes()));
+    std::fs::write(folder.join("poll.bin"), image).unwrap();
+    for text in ["x", "y"] {
+        let firmware = json!({ "path": "poll.bin", "at": "0x0" });
+        let scenario = json!({
+            "fleet": { "devices": { "board": { "board": "mps2-an385", "firmware": firmware } } },
+            "steps": [
+                { "run-for": "10ms" }, { "send": { "text": text } }, { "wait": { "exit": 0, "within": "20ms" } },
+            ],
+        });
+        write(&folder, &format!("{text}.scenario.json"), &scenario);
+    }
+    let output = consort_in(&folder, &["test", ".", "--artifacts", "left"]);
+    assert_eq!(code(&output), 1, "{}", said(&output));
+    let file = |text: &str| format!("left/{text}.scenario.json/failure.consort");
+    let output = consort_in(&folder, &["diff", &file("x"), &file("y")]);
+    let text = said(&output);
+    assert_eq!(code(&output), 1, "{text}");
+    for word in
+        ["the first instruction that differs: board at 0.01", "instruction 0x00000052", "r0: 0x78, 0x79"]
+    {
+        assert!(text.contains(word), "`{word}` is not in:\n{text}");
+    }
+    let output = consort_in(&folder, &["diff", &file("x"), &file("x")]);
+    assert_eq!(code(&output), 0, "{}", said(&output));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bus::{Addr, BusError};
 use crate::component::{PortKind, SetError, Value};
-use crate::cpu::{RegisterInfo, WatchKind, Watchpoint};
+use crate::cpu::{RegisterInfo, Semihosting, WatchKind, Watchpoint};
 use crate::panel::{PartState, Picture};
 use crate::state::StateError;
 use crate::time::Time;
@@ -62,7 +62,21 @@ pub enum Action {
     Program {
         /// What is written, and where.
         segments: Vec<Segment>,
+        /// What is where in it, in order of address; functions before data, what others can see before the rest.
+        #[serde(default)]
+        symbols: Vec<Named>,
     },
+}
+
+/// A named place in a firmware.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Named {
+    /// Its name, mangled.
+    pub name: String,
+    /// Where it begins.
+    pub at: Addr,
+    /// In bytes; 0 when nobody knows.
+    pub size: u64,
 }
 
 /// Bytes for a place in memory.
@@ -137,8 +151,21 @@ pub enum Halt {
         /// What matched.
         kind: WatchKind,
     },
+    /// A semihosting call that a debugger answers ([`Debug::finish_call`]).
+    Call(Semihosting),
+    /// A reset; the first instruction comes next.
+    Reset,
     /// Consort does not model what the guest needs; the message names it.
     Unimplemented(String),
+}
+
+/// What besides instructions and accesses halts a device, where somebody wants it to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Occasions {
+    /// Semihosting calls for console and files, which a debugger then answers.
+    pub calls: bool,
+    /// Resets.
+    pub resets: bool,
 }
 
 /// How a run of a device ended.
@@ -266,12 +293,25 @@ pub trait Debug {
     fn set_breakpoints(&mut self, at: &[Addr]);
     /// Replaces all watchpoints.
     fn set_watchpoints(&mut self, at: &[Watchpoint]);
+    /// Replaces what else halts it.
+    fn set_occasions(&mut self, occasions: Occasions) {
+        let _ = occasions;
+    }
+    /// Ends the call it halted for: with the debugger's result and error number, or without them as if nobody had
+    /// wanted to answer. A call that is not ended happens again.
+    fn finish_call(&mut self, answer: Option<(u64, u32)>) {
+        let _ = answer;
+    }
     /// One instruction; a sleeping core first sleeps on until it wakes, but not beyond `end`.
     fn step(&mut self, end: Time) -> Ran;
     /// The address ranges of memory (`true` = writable), for GDB's memory map.
     fn memory_map(&self) -> Vec<(Addr, u64, bool)>;
     /// Peripherals by name with base address and registers.
     fn peripherals(&self) -> Vec<PeripheralView>;
+    /// Another number whenever the firmware's symbols are others.
+    fn edition(&self) -> u64 {
+        0
+    }
     /// The symbol that holds `addr`, with the offset in it.
     fn symbol_at(&self, addr: Addr) -> Option<(&str, u64)>;
     /// The address and size of the symbol of this name.

@@ -9,8 +9,9 @@ use gdbstub::stub::state_machine::GdbStubStateMachine;
 use gdbstub::stub::{DisconnectReason, GdbStub, MultiThreadStopReason};
 
 use crate::arch::Number;
+use crate::files::{Call, Next};
 use crate::net::Line;
-use crate::packet::{MAX_PACKET, console, frame};
+use crate::packet::{MAX_PACKET, console, contents, frame};
 use crate::seat::{CORE, Seat, Wants, debug, register_bytes};
 
 /// The most bytes that one packet is answered with, or that may wait for the end of a monitor command.
@@ -71,14 +72,40 @@ pub(crate) struct Client {
     stub: Option<Stub>,
     /// What it said while a monitor command was running.
     later: Vec<u8>,
+    /// Whether it wants its packets acknowledged.
+    acknowledged: bool,
+    /// What it was asked on the guest's behalf.
+    asked: Option<Asked>,
 }
+
+/// A semihosting call that waits for the debugger. For `gdbstub` the device has stopped meanwhile, for the debugger
+/// it runs and may ask for memory.
+struct Asked {
+    call: Call,
+    /// The guest was to make one step, which this call is.
+    step: bool,
+    /// The beginning of a packet that may be the answer.
+    heard: Vec<u8>,
+}
+
+/// An answer is shorter than this.
+const LONGEST_ANSWER: usize = 256;
 
 impl Client {
     pub(crate) fn new(id: u64, device: usize, line: Line, fleet: &mut Fleet) -> Self {
         let mut seat = Seat::new(device, fleet);
         let stub = GdbStub::builder(Outbox::default()).packet_buffer_size(MAX_PACKET).build().ok();
         let stub = stub.and_then(|stub| stub.run_state_machine(&mut seat).ok());
-        Self { id, line, seat, knows_it_waits: false, stub, later: Vec::new() }
+        Self {
+            id,
+            line,
+            seat,
+            knows_it_waits: false,
+            stub,
+            later: Vec::new(),
+            acknowledged: true,
+            asked: None,
+        }
     }
 
     /// Acts with the fleet at hand.
@@ -101,7 +128,9 @@ impl Client {
 
     fn take(&mut self, bytes: &[u8]) {
         for byte in bytes {
-            if !self.seat.wants.in_command() {
+            if self.asked.is_some() {
+                self.listen(*byte);
+            } else if !self.seat.wants.in_command() {
                 self.feed(*byte);
             } else if *byte == 3 {
                 self.halt(signalled(Signal::SIGINT));
@@ -146,7 +175,78 @@ impl Client {
         if interrupted {
             self.halt(signalled(Signal::SIGINT));
         }
+        if !self.seat.wants.holds() {
+            // It went on without an answer: the guest will ask again.
+            self.asked = None;
+        }
         self.send();
+    }
+
+    /// Hears a byte while it is asked something: an answer is for us, all else for `gdbstub`.
+    fn listen(&mut self, byte: u8) {
+        let Some(asked) = &mut self.asked else { return };
+        let beginning = match asked.heard.len() {
+            0 => byte == b'$',
+            1 => byte == b'F',
+            length => length < LONGEST_ANSWER,
+        };
+        asked.heard.push(byte);
+        let whole = beginning && asked.heard.iter().rev().nth(2) == Some(&b'#');
+        if beginning && !whole {
+            return;
+        }
+        let heard = std::mem::take(&mut asked.heard);
+        match contents(&heard).filter(|_| whole) {
+            Some(answer) => self.answered(&answer[1..]),
+            None => heard.iter().for_each(|byte| self.feed(*byte)),
+        }
+    }
+
+    /// It answers what it was asked.
+    fn answered(&mut self, answer: &str) {
+        let Some(mut asked) = self.asked.take() else { return };
+        let (next, interrupted) = match self.seat.look(|debug| asked.call.answered(answer, debug)) {
+            Some(next) => next,
+            None => (Next::Done { result: u64::MAX, errno: 0 }, false),
+        };
+        match next {
+            Next::Ask(question) => {
+                let acknowledgement: &[u8] = if self.acknowledged { b"+" } else { b"" };
+                self.line.send([acknowledgement, &frame(&question)].concat());
+                self.asked = Some(asked);
+            }
+            Next::Done { result, errno } => {
+                self.seat.look(|debug| debug.finish_call(Some((result, errno))));
+                // For `gdbstub`, the debugger lets the device go on now.
+                frame("vCont;c").iter().for_each(|byte| self.feed(*byte));
+                if interrupted {
+                    self.halt(signalled(Signal::SIGINT));
+                } else if asked.step {
+                    self.halt(signalled(Signal::SIGTRAP));
+                }
+            }
+        }
+    }
+
+    /// The guest made a call that this debugger wants to answer.
+    fn ask(&mut self, call: consort_core::cpu::Semihosting) {
+        let step = matches!(self.seat.wants, Wants::Step { .. });
+        let begun = (step || self.seat.wants == Wants::Run)
+            .then(|| self.seat.look(|debug| Call::begin(call, debug)).flatten());
+        let answer = match begun.flatten() {
+            Some((call, Next::Ask(question))) => {
+                self.asked = Some(Asked { call, step, heard: Vec::new() });
+                self.report(signalled(Signal::SIGTRAP), Some(&question));
+                self.seat.wants = Wants::Halt;
+                return;
+            }
+            Some((_, Next::Done { result, errno })) => Some((result, errno)),
+            None => None,
+        };
+        self.seat.look(|debug| debug.finish_call(answer));
+        if step {
+            self.halt(signalled(Signal::SIGTRAP));
+        }
     }
 
     /// Sends what `gdbstub` has written, but keeps the answer of a monitor command until that is over.
@@ -159,6 +259,9 @@ impl Client {
             Some(Disconnected(stub)) => stub.borrow_conn(),
             None => return,
         };
+        if let Some(first) = outbox.0.first() {
+            self.acknowledged = *first == b'+';
+        }
         if !self.seat.wants.in_command() && !outbox.0.is_empty() {
             self.line.send(std::mem::take(&mut outbox.0));
         }
@@ -179,9 +282,9 @@ impl Client {
         let was = std::mem::replace(&mut self.seat.wants, Wants::Halt);
         self.knows_it_waits = false;
         match was {
-            Wants::Run | Wants::Step { .. } => self.report(reason),
+            Wants::Run | Wants::Step { .. } => self.report(reason, None),
             Wants::RunFor(_) | Wants::ResetHalt(_) => {
-                self.seat.points.expect(Vec::new());
+                self.seat.points.take_resets(false);
                 let text = crate::monitor::standing(&mut self.seat.fleet, self.seat.device);
                 self.say(&format!("{text}\nthen: maintenance flush register-cache\n"));
                 self.send();
@@ -193,8 +296,8 @@ impl Client {
         }
     }
 
-    /// A stop reply with the registers that GDB asks for next anyway.
-    fn report(&mut self, reason: Reason) {
+    /// A stop reply with the registers that GDB asks for next anyway; a question in its place, when there is one.
+    fn report(&mut self, reason: Reason, question: Option<&str>) {
         let Some(GdbStubStateMachine::Running(stub)) = self.stub.take() else { return };
         let reason = of_thread(reason, self.seat.thread());
         let registers = self.seat.look(|debug| {
@@ -210,6 +313,9 @@ impl Client {
         let registers = registers.unwrap_or_default();
         let mut registers = registers.iter().map(|(number, bytes)| (*number, bytes.as_slice()));
         self.stub = stub.report_stop_with_regs(&mut self.seat, reason, &mut registers).ok();
+        if let (Some(question), Some(GdbStubStateMachine::Idle(stub))) = (question, &mut self.stub) {
+            stub.borrow_conn().0 = frame(question);
+        }
         self.send();
     }
 
@@ -221,6 +327,8 @@ impl Client {
                 self.seat.points.reason_at(pc)
             }
             Halt::Watchpoint { addr, kind } => self.seat.points.watched_at(*addr, *kind),
+            Halt::Reset => signalled(Signal::SIGTRAP),
+            Halt::Call(call) => return self.seated(fleet, |client| client.ask(*call)),
             Halt::Unimplemented(what) => {
                 if !self.seat.wants.holds() {
                     self.say(&format!("Consort does not model this: {what}\n"));
@@ -234,7 +342,7 @@ impl Client {
     /// The run is over: a debugger that waits for its device learns that it is gone.
     pub(crate) fn end(mut self, code: u8) {
         if matches!(self.seat.wants, Wants::Run | Wants::Step { .. }) {
-            self.report(Reason::Exited(code));
+            self.report(Reason::Exited(code), None);
         }
         self.line.finish();
     }

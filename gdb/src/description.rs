@@ -30,11 +30,15 @@ pub(crate) fn target_xml(registers: &[RegisterInfo]) -> String {
         if before != Some(register.feature) {
             let end = if before.is_some() { "</feature>\n" } else { "" };
             let _ = writeln!(out, "{end}<feature name=\"{}\">", register.feature);
+            if register.feature == AARCH64_FPU {
+                out.push_str(&vector_types());
+            }
         }
         let kind = match (register.role, register.bits) {
             (Role::ProgramCounter, _) => "code_ptr",
             (Role::StackPointer, _) => "data_ptr",
             (Role::Float, 64) => "ieee_double",
+            (_, 128) if register.feature == AARCH64_FPU => VECTOR,
             (_, 128) => "uint128",
             _ => "int",
         };
@@ -46,6 +50,40 @@ pub(crate) fn target_xml(registers: &[RegisterInfo]) -> String {
         );
     }
     out.push_str(if registers.is_empty() { "</target>\n" } else { "</feature>\n</target>\n" });
+    out
+}
+
+/// The feature of AArch64's vector registers, and their type in it.
+const AARCH64_FPU: &str = "org.gnu.gdb.aarch64.fpu";
+const VECTOR: &str = "vector";
+
+/// The ways to look at a vector register, named as GDB itself names them: `$v0.s.f[1]`.
+fn vector_types() -> String {
+    let mut out = String::new();
+    let mut views = String::new();
+    for (view, kinds) in [
+        ("d", [("f", "ieee_double"), ("u", "uint64"), ("s", "int64")].as_slice()),
+        ("s", &[("f", "ieee_single"), ("u", "uint32"), ("s", "int32")]),
+        ("h", &[("u", "uint16"), ("s", "int16")]),
+        ("b", &[("u", "uint8"), ("s", "int8")]),
+        ("q", &[("u", "uint128"), ("s", "int128")]),
+    ] {
+        let count = match view {
+            "d" => 2,
+            "s" => 4,
+            "h" => 8,
+            "b" => 16,
+            _ => 1,
+        };
+        let mut fields = String::new();
+        for (field, kind) in kinds {
+            let _ = writeln!(out, "<vector id=\"{view}{field}\" type=\"{kind}\" count=\"{count}\"/>");
+            let _ = write!(fields, "<field name=\"{field}\" type=\"{view}{field}\"/>");
+        }
+        let _ = writeln!(out, "<union id=\"{view}\">{fields}</union>");
+        let _ = write!(views, "<field name=\"{view}\" type=\"{view}\"/>");
+    }
+    let _ = writeln!(out, "<union id=\"{VECTOR}\">{views}</union>");
     out
 }
 

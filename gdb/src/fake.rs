@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use consort_core::component::SetError;
-use consort_core::cpu::{RegisterInfo, Role, WatchKind, Watchpoint};
+use consort_core::cpu::{RegisterInfo, Role, Semihosting, WatchKind, Watchpoint};
 use consort_core::device::{
-    Action, Activity, Debug, Device, Halt, Input, PeripheralView, Port, Ran, Sent, Stats, What,
+    Action, Activity, Debug, Device, Halt, Input, Occasions, PeripheralView, Port, Ran, Sent, Stats, What,
 };
 use consort_core::state::StateError;
 use consort_core::trace::{Digest, Event};
@@ -19,6 +19,10 @@ pub(crate) const RAM: Addr = 0x2000_0000;
 pub(crate) const COUNT: Addr = 0x10;
 /// The instruction that sleeps until the next millisecond.
 pub(crate) const NAP: Addr = 0x20;
+/// The instruction that makes the semihosting call whose number is at [`OPERATION`], with the block at [`BLOCK`].
+pub(crate) const CALL: Addr = 0x18;
+pub(crate) const OPERATION: Addr = RAM + 0x10;
+pub(crate) const BLOCK: Addr = RAM + 0x20;
 /// The last instruction; the first follows.
 pub(crate) const LAST: Addr = 0x3E;
 const STEP: Time = Time::from_us(1);
@@ -60,6 +64,8 @@ pub(crate) struct Fake {
     breakpoints: BTreeSet<Addr>,
     watched: Vec<Watchpoint>,
     passing: Option<u64>,
+    occasions: Occasions,
+    was_reset: bool,
 }
 
 impl Fake {
@@ -72,6 +78,7 @@ impl Fake {
             if entry.remove() == Action::Reset {
                 self.registers = [0; 17];
                 self.asleep_until = None;
+                self.was_reset = self.occasions.resets;
             }
         }
     }
@@ -106,6 +113,9 @@ impl Fake {
                 }
             }
             self.inputs_due();
+            if std::mem::take(&mut self.was_reset) {
+                return Ran::Halted(Halt::Reset);
+            }
             if self.asleep_until.is_some() {
                 continue;
             }
@@ -122,6 +132,10 @@ impl Fake {
                         return Ran::Halted(Halt::Breakpoint);
                     }
                 }
+            }
+            if self.occasions.calls && u64::from(self.registers[PC]) == CALL {
+                let op = self.ram[(OPERATION - RAM) as usize].into();
+                return Ran::Halted(Halt::Call(Semihosting { op, parameter: BLOCK, word: 4 }));
             }
             if let Some(halt) = self.instruction() {
                 return Ran::Halted(halt);
@@ -218,6 +232,15 @@ impl Debug for Fake {
     }
     fn set_watchpoints(&mut self, at: &[Watchpoint]) {
         self.watched = at.to_vec();
+    }
+    fn set_occasions(&mut self, occasions: Occasions) {
+        self.occasions = occasions;
+    }
+    fn finish_call(&mut self, answer: Option<(u64, u32)>) {
+        if let Some((result, _)) = answer {
+            self.registers[0] = result as u32;
+        }
+        self.instruction();
     }
     fn step(&mut self, end: Time) -> Ran {
         self.advance(end, Some(1))

@@ -281,6 +281,8 @@ impl Hub {
             match self.clients.get_mut(&device) {
                 Some(client) if client.seat.wants != Wants::Nothing => client.halted(fleet, &halt),
                 // Others, such as an inspector, have their own points.
+                // Whoever wanted to answer is gone: the machine does, when the call comes again.
+                _ if matches!(halt, Halt::Call(_)) => drop(self.orphans.insert(device)),
                 _ if matches!(halt, Halt::Unimplemented(_)) || fleet.has_points_besides(device, OWNER) => {
                     unseen.push((device, halt));
                 }

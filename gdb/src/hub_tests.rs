@@ -9,7 +9,7 @@ use crossbeam::channel::{self, Sender};
 use proptest::prelude::*;
 
 use super::*;
-use crate::fake::{COUNT, Fake, NAP, RAM, ROM};
+use crate::fake::{BLOCK, CALL, COUNT, Fake, NAP, OPERATION, RAM, ROM};
 use crate::net::{Caller, Line};
 use crate::packet::to_hex;
 
@@ -334,6 +334,51 @@ fn monitor_commands_answer_once() {
         assert_eq!(heard.iter().filter(|packet| *packet == "OK").count(), 1, "{text}: {heard:?}");
         assert!(!heard.iter().any(|packet| packet.starts_with('T')), "{text}");
     }
+}
+
+#[test]
+fn a_debugger_answers_the_guests_calls_when_it_wants_to() {
+    let mut bench = attached(&[0]);
+    bench.say(0, &command("semihosting gdb"));
+    bench.say(0, &format!("M{OPERATION:x},1:05"));
+    bench.drive();
+    bench.heard(0);
+    // SYS_WRITE of 9 bytes to the debugger's descriptor 1.
+    let fields: String = [0x101u32, RAM as u32, 9].iter().map(|field| to_hex(&field.to_le_bytes())).collect();
+    bench.say(0, &format!("M{BLOCK:x},c:{fields}"));
+    bench.say(0, "vCont;c");
+    assert_eq!(bench.drive(), Stop::Ended, "it is held");
+    assert_eq!(bench.heard(0), ["OK".to_owned(), format!("Fwrite,1,{RAM:x},9")]);
+    assert_eq!(bench.pc(0), CALL);
+    let held = bench.fleet.now();
+    // The debugger looks at memory before it answers, and asks for an end.
+    bench.say(0, &format!("m{RAM:x},4"));
+    bench.say(0, "F7,0,C");
+    bench.drive();
+    let heard = bench.heard(0);
+    assert_eq!(heard.len(), 2, "{heard:?}");
+    assert!(heard[1].starts_with("T02"), "{heard:?}");
+    assert_eq!((bench.pc(0), bench.fleet.now()), (CALL + 2, held));
+    bench.say(0, "p0");
+    bench.drive();
+    assert_eq!(bench.heard(0), ["02000000"], "what was not written");
+    // A step over a call is one step.
+    bench.say(0, &format!("Pf={CALL:02x}000000"));
+    bench.say(0, "vCont;s:1");
+    bench.drive();
+    assert_eq!(bench.heard(0), ["OK".to_owned(), format!("Fwrite,1,{RAM:x},9")]);
+    bench.say(0, "F-1,9");
+    bench.drive();
+    assert!(bench.heard(0)[0].starts_with("T05"));
+    assert_eq!(bench.pc(0), CALL + 2);
+    // Whoever goes on without an answer is asked again; whoever leaves is not.
+    bench.say(0, "vCont;c");
+    bench.drive();
+    bench.say(0, "vCont;c");
+    bench.drive();
+    assert_eq!(bench.heard(0).len(), 2);
+    bench.say(0, "D");
+    assert_eq!(bench.drive(), Stop::Reached);
 }
 
 #[test]

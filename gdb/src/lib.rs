@@ -13,6 +13,7 @@ mod client;
 mod description;
 #[cfg(any(test, feature = "fuzzing"))]
 mod fake;
+mod files;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod hub;

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
+use consort_core::Time;
 use consort_core::component::PortKind;
 use consort_core::device::Action;
 use consort_core::fleet::{Fleet, FleetError, Stimulus, StimulusKind};
 use consort_core::link::{Fault, Rule};
-use consort_core::{Addr, Time};
 
 use crate::seat::{Seat, Wants, debug};
 
@@ -29,10 +29,11 @@ Commands of Consort:
   link NAME delay TIME [TIME]        bring all later
   snapshot save|restore|drop NAME    keep the whole fleet's state, or go back to it
   snapshot                           the snapshots kept
+  semihosting gdb|consort            who answers the firmware's calls for console and files
 Resets, UART text, values and link faults are stimuli: they go into the journal and change the run.
 ";
 
-/// How long after a reset the first instruction may take to come: power-on delays are shorter.
+/// How long the reset may take to come: it waits for the end of a window.
 const RESET_PATIENCE: Time = Time::from_secs(1);
 /// Snapshots that are kept at once.
 const MAX_SNAPSHOTS: usize = 64;
@@ -86,6 +87,10 @@ fn answer(seat: &mut Seat, command: &str) -> Result<String, String> {
         ["set", place, value, ..] => set(fleet, device, place, value, command),
         ["link"] => Ok(links(fleet)),
         ["link", name, fault @ ..] => link(fleet, name, fault),
+        ["semihosting", who @ ("gdb" | "consort")] => {
+            seat.points.take_calls(*who == "gdb");
+            Ok(String::new())
+        }
         ["snapshot"] => Ok(snapshots(room)),
         ["snapshot", what, name] => snapshot(what, name, fleet, room),
         _ => Err(format!("`{command}` is no command of Consort: see `monitor help`")),
@@ -159,42 +164,36 @@ fn peripheral(fleet: &mut Fleet, device: usize, name: &str) -> Result<String, St
     Ok(lines.collect())
 }
 
-/// The interrupt controller of ARMv7-M (DDI 0403 B3.4) through side-effect-free reads.
 fn irqs(fleet: &mut Fleet, device: usize) -> Result<String, String> {
-    const VTOR: Addr = 0xE000_ED08;
-    const ISER: Addr = 0xE000_E100;
-    const ISPR: Addr = 0xE000_E200;
-    const IABR: Addr = 0xE000_E300;
-    const IPR: Addr = 0xE000_E400;
-    const IRQS: u64 = 240;
     let lines = debug(fleet, device, |debug| {
-        if !debug.core().starts_with("cortex-m") {
+        let all = debug.interrupts();
+        if all.is_empty() {
             return Err(format!("the interrupt controller of a {} is not shown", debug.core()));
         }
-        let word = |addr: Addr| {
-            let mut bytes = [0; 4];
-            debug.read(addr, &mut bytes).ok().map(|()| u32::from_le_bytes(bytes))
-        };
-        let table = u64::from(word(VTOR).unwrap_or(0));
-        let mut out = String::new();
-        for irq in 0..IRQS {
-            let bit = |base: Addr| word(base + irq / 32 * 4).unwrap_or(0) >> (irq % 32) & 1 != 0;
-            let (enabled, pending, active) = (bit(ISER), bit(ISPR), bit(IABR));
-            if !(enabled || pending || active) {
-                continue;
-            }
-            let priority = word(IPR + (irq & !3)).unwrap_or(0) >> (irq % 4 * 8) & 0xFF;
-            let handler = u64::from(word(table + 4 * (16 + irq)).unwrap_or(0) & !1);
-            let flag = |on: bool, name: &'static str| if on { name } else { "" };
-            let _ = writeln!(
-                out,
-                "irq {irq:<3}  {:<8}{:<8}{:<7}  priority {priority:#04x}  {handler:#010x}{}",
-                flag(enabled, "enabled"),
-                flag(pending, "pending"),
-                flag(active, "active"),
-                symbol(debug.symbol_at(handler))
-            );
-        }
+        let flag = |on: bool, name: &'static str| if on { name } else { "" };
+        let busy = all.iter().filter(|interrupt| {
+            // The architecture's own exceptions are always enabled, or nearly so.
+            (interrupt.enabled && interrupt.number >= 16) || interrupt.pending || interrupt.active
+        });
+        let lines = busy.map(|interrupt| {
+            let number = match interrupt.number.checked_sub(16) {
+                Some(irq) => format!("irq {irq}"),
+                None => format!("exception {}", interrupt.number),
+            };
+            let handler = interrupt.handler.map_or(String::new(), |handler| {
+                format!("{handler:#010x}{}", symbol(debug.symbol_at(handler)))
+            });
+            let priority =
+                interrupt.priority.map_or("fixed".to_owned(), |priority| format!("{priority:#04x}"));
+            format!(
+                "{number:<12}  {:<8}{:<8}{:<7}  priority {priority}  {}  {handler}\n",
+                flag(interrupt.enabled, "enabled"),
+                flag(interrupt.pending, "pending"),
+                flag(interrupt.active, "active"),
+                interrupt.name,
+            )
+        });
+        let out: String = lines.collect();
         Ok(if out.is_empty() { "none is enabled, pending or active\n".to_owned() } else { out })
     });
     lines.unwrap_or_else(|| Err("the device has no processor".to_owned()))
@@ -217,17 +216,7 @@ fn reset_halt(seat: &mut Seat) -> Result<String, String> {
     }
     let name = seat.fleet.names()[seat.device].clone();
     let at = inject(&mut seat.fleet, StimulusKind::Device(name, Action::Reset))?;
-    // Where the processor begins is in its vector table: the one at 0 or the one in use (DDI 0403 B1.5.5).
-    let entries = seat.look(|debug| {
-        let word = |addr: Addr| {
-            let mut bytes = [0; 4];
-            debug.read(addr, &mut bytes).ok().map(|()| u32::from_le_bytes(bytes))
-        };
-        let tables = [Some(0), word(0xE000_ED08)];
-        let entries = tables.into_iter().flatten().filter_map(|table| word(u64::from(table) + 4));
-        entries.map(|entry| u64::from(entry & !1)).collect()
-    });
-    seat.points.expect(entries.unwrap_or_default());
+    seat.points.take_resets(true);
     seat.wants = Wants::ResetHalt(at + RESET_PATIENCE);
     Ok(String::new())
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use consort_core::Addr;
 use consort_core::cpu::{WatchKind, Watchpoint};
+use consort_core::device::Occasions;
 use consort_core::fleet::{self, Fleet};
 use gdbstub::common::Signal;
 use gdbstub::target::ext::breakpoints;
@@ -28,8 +29,8 @@ pub(crate) struct Points {
     soft: BTreeSet<Addr>,
     hard: BTreeSet<Addr>,
     watched: Vec<Watchpoint>,
-    /// Where a reset device begins, while `monitor reset halt` waits for it.
-    entries: Vec<Addr>,
+    /// Whether semihosting calls come to this debugger; resets, while `monitor reset halt` waits for one.
+    occasions: Occasions,
     /// Whether the device does not know of the latest changes: GDB takes all points out at each stop and puts
     /// them in again before it goes on, which need not cost a translation.
     changed: bool,
@@ -72,8 +73,12 @@ impl Points {
     /// Tells the device, when there is something new.
     pub(crate) fn apply(&mut self, fleet: &mut Fleet, device: usize) {
         if std::mem::take(&mut self.changed) {
-            let breakpoints = self.soft.union(&self.hard).chain(&self.entries).copied().collect();
-            fleet.set_points(device, OWNER, fleet::Points { breakpoints, watchpoints: self.watched.clone() });
+            let breakpoints = self.soft.union(&self.hard).copied().collect();
+            fleet.set_points(
+                device,
+                OWNER,
+                fleet::Points { breakpoints, watchpoints: self.watched.clone(), occasions: self.occasions },
+            );
         }
     }
 
@@ -82,10 +87,16 @@ impl Points {
         *self = Self { changed: true, ..Self::default() };
     }
 
-    /// Replaces the places where `monitor reset halt` expects the device.
-    pub(crate) fn expect(&mut self, entries: Vec<Addr>) {
-        self.changed |= self.entries != entries;
-        self.entries = entries;
+    /// Whether resets halt the device.
+    pub(crate) fn take_resets(&mut self, wanted: bool) {
+        self.changed |= self.occasions.resets != wanted;
+        self.occasions.resets = wanted;
+    }
+
+    /// Whether semihosting calls for console and files come to this debugger.
+    pub(crate) fn take_calls(&mut self, wanted: bool) {
+        self.changed |= self.occasions.calls != wanted;
+        self.occasions.calls = wanted;
     }
 
     /// Whether something is new to the device.

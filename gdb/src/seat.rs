@@ -32,7 +32,7 @@ use crate::description::{memory_map_xml, target_xml};
 use crate::monitor::{self, Room};
 use crate::packet::MAX_PACKET;
 use crate::points::{Kind, Points};
-use crate::threads::{Kernel, Thread};
+use crate::threads::{Kernel, Saved, Thread};
 
 /// Error numbers of the protocol, which GDB shows as they are: EINVAL, EFAULT, ENOSPC.
 const BAD: TargetError<Infallible> = TargetError::Errno(22);
@@ -60,7 +60,7 @@ pub(crate) enum Wants {
     },
     /// `monitor run-for`: that it runs until then.
     RunFor(Time),
-    /// `monitor reset halt`: that it runs to its first instruction after the reset, or until then.
+    /// `monitor reset halt`: that it runs to the reset, or until then.
     ResetHalt(Time),
 }
 
@@ -95,6 +95,8 @@ pub(crate) struct Seat {
     memory_map: String,
     name: String,
     kernel: Option<Kernel>,
+    /// The edition of the firmware in which the kernel was looked for.
+    edition: u64,
     /// What GDB was last told of threads, for it asks about each.
     threads: Vec<Thread>,
 }
@@ -104,10 +106,10 @@ impl Seat {
         let documents = debug(fleet, device, |debug| {
             let wide = debug.registers().iter().any(|info| info.bits == 64 && is_pc(info));
             let map = memory_map_xml(&debug.memory_map(), wide);
-            (target_xml(debug.registers()), map, debug.core(), Kernel::find(debug))
+            (target_xml(debug.registers()), map, debug.core(), (Kernel::find(debug), debug.edition()))
         });
-        let (description, memory_map, core, kernel) =
-            documents.unwrap_or_else(|| (target_xml(&[]), memory_map_xml(&[], false), "no processor", None));
+        let (description, memory_map, core, (kernel, edition)) = documents
+            .unwrap_or_else(|| (target_xml(&[]), memory_map_xml(&[], false), "no processor", (None, 0)));
         let name = fleet.names().get(device).map_or("", String::as_str);
         Self {
             device,
@@ -118,6 +120,7 @@ impl Seat {
             memory_map,
             name: format!("{name}: {core}"),
             kernel,
+            edition,
             threads: Vec::new(),
             fleet: Fleet::default(),
         }
@@ -134,23 +137,30 @@ impl Seat {
         debug(&mut self.fleet, self.device, look)
     }
 
+    /// Looks at the kernel of the firmware that is there now.
+    fn ask<R>(&mut self, ask: impl FnOnce(&Kernel, &dyn Debug) -> R) -> Option<R> {
+        let Self { kernel, edition, fleet, device, .. } = self;
+        let answer = debug(fleet, *device, |debug| {
+            if std::mem::replace(edition, debug.edition()) != debug.edition() {
+                *kernel = Kernel::find(debug);
+            }
+            Some(ask(kernel.as_ref()?, debug))
+        });
+        answer.flatten()
+    }
+
     /// The thread on the processor.
     pub(crate) fn thread(&mut self) -> Tid {
-        let Self { kernel, fleet, device, .. } = self;
-        let current = kernel.as_ref().and_then(|kernel| debug(fleet, *device, |debug| kernel.current(debug)));
-        current.flatten().unwrap_or(CORE)
+        self.ask(|kernel, debug| kernel.current(debug)).flatten().unwrap_or(CORE)
     }
 
     /// The registers of a thread that is not on the processor; nothing for the one that is.
-    fn saved(&mut self, tid: Tid) -> TargetResult<Option<Vec<(&'static str, u32)>>, Self> {
+    fn saved(&mut self, tid: Tid) -> TargetResult<Option<Vec<Saved>>, Self> {
         // A thread that has not begun, or has ended, is what GDB thinks the processor is.
-        if self.kernel.is_none() || tid == CORE || tid == self.thread() {
+        if tid == CORE || tid == self.thread() || self.kernel.is_none() {
             return Ok(None);
         }
-        let Self { kernel, fleet, device, .. } = self;
-        let saved =
-            kernel.as_ref().and_then(|kernel| debug(fleet, *device, |debug| kernel.saved(debug, tid)));
-        saved.flatten().map(Some).ok_or(FAULT)
+        self.ask(|kernel, debug| kernel.saved(debug, tid)).flatten().map(Some).ok_or(FAULT)
     }
 
     fn point(&mut self, set: bool, kind: Kind, addr: Addr, len: u64) -> TargetResult<bool, Self> {
@@ -187,7 +197,7 @@ pub(crate) fn register_bytes(value: u128, info: &RegisterInfo) -> Vec<u8> {
 }
 
 /// A saved register's value.
-fn of(saved: &Option<Vec<(&'static str, u32)>>, info: &RegisterInfo) -> Option<u128> {
+fn of(saved: &Option<Vec<Saved>>, info: &RegisterInfo) -> Option<u128> {
     let (_, value) = saved.as_ref()?.iter().find(|(name, _)| *name == info.name)?;
     Some(u128::from(*value))
 }
@@ -326,9 +336,7 @@ impl MultiThreadBase for Seat {
     }
 
     fn list_active_threads(&mut self, thread_is_active: &mut dyn FnMut(Tid)) -> Result<(), Self::Error> {
-        let Self { kernel, fleet, device, .. } = self;
-        let threads = kernel.as_ref().and_then(|kernel| debug(fleet, *device, |debug| kernel.threads(debug)));
-        self.threads = threads.unwrap_or_default();
+        self.threads = self.ask(Kernel::threads).unwrap_or_default();
         self.threads.iter().for_each(|thread| thread_is_active(thread.tid));
         if self.threads.is_empty() {
             // The one that is reported when it stops, too.

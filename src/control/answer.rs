@@ -219,6 +219,8 @@ pub fn halt(name: &str, halt: &Halt) -> String {
     match halt {
         Halt::Breakpoint => format!("{name}: at a breakpoint"),
         Halt::Watchpoint { addr, .. } => format!("{name}: watched memory at {addr:#010x} was accessed"),
+        Halt::Call(call) => format!("{name}: semihosting call {:#x}", call.op),
+        Halt::Reset => format!("{name}: reset"),
         Halt::Unimplemented(what) => format!("{name}: cannot go on: {what}"),
     }
 }

@@ -202,7 +202,7 @@ impl Control {
                     let now = fleet.device(index, |device| device.now()).unwrap_or_default();
                     Seek::Entry(index, now.max(fleet.now()))
                 } else {
-                    let points = Points { breakpoints: handlers, watchpoints: Vec::new() };
+                    let points = Points { breakpoints: handlers, ..Points::default() };
                     fleet.set_points(index, SEEKER, points);
                     Seek::Handler(index)
                 }
@@ -341,7 +341,11 @@ impl Control {
                     return Err(format!("at most {MOST_POINTS} breakpoints and watchpoints"));
                 }
                 let index = fleet.find(&device).map_err(|error| error.to_string())?;
-                fleet.set_points(index, FIRST_OWNER + client.number, Points { breakpoints, watchpoints });
+                fleet.set_points(
+                    index,
+                    FIRST_OWNER + client.number,
+                    Points { breakpoints, watchpoints, ..Points::default() },
+                );
             }
             Command::StepInstruction { device } => {
                 let index = fleet.find(&device).map_err(|error| error.to_string())?;

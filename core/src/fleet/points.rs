@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::Fleet;
 use crate::bus::Addr;
 use crate::cpu::Watchpoint;
+use crate::device::Occasions;
 
 /// What one owner wants a device to halt at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub struct Points {
     pub breakpoints: Vec<Addr>,
     /// Accesses.
     pub watchpoints: Vec<Watchpoint>,
+    /// What else.
+    pub occasions: Occasions,
 }
 
 /// The points of each device and owner.
@@ -39,9 +42,12 @@ impl Fleet {
             return;
         }
         let (mut breakpoints, mut watchpoints) = (Vec::new(), Vec::new());
+        let mut occasions = Occasions::default();
         for points in self.points.range((index, 0)..=(index, u64::MAX)).map(|(_, points)| points) {
             breakpoints.extend(&points.breakpoints);
             watchpoints.extend(&points.watchpoints);
+            occasions.calls |= points.occasions.calls;
+            occasions.resets |= points.occasions.resets;
         }
         breakpoints.sort_unstable();
         breakpoints.dedup();
@@ -49,6 +55,7 @@ impl Fleet {
             if let Some(debug) = device.debug() {
                 debug.set_breakpoints(&breakpoints);
                 debug.set_watchpoints(&watchpoints);
+                debug.set_occasions(occasions);
             }
         });
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use consort_core::Addr;
+use consort_core::device::Named;
 
 /// What a symbol names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,6 +78,16 @@ impl fmt::Write for Bounded {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Symbols(Vec<Symbol>);
 
+impl From<Vec<Named>> for Symbols {
+    /// In their order where addresses are equal.
+    fn from(named: Vec<Named>) -> Self {
+        let symbol = |Named { name, at, size }| Symbol { name, addr: at, size, kind: SymbolKind::Label };
+        let mut symbols: Vec<Symbol> = named.into_iter().map(symbol).collect();
+        symbols.sort_by_key(|symbol| symbol.addr);
+        Self(symbols)
+    }
+}
+
 /// How many symbols before an address are asked whether they contain it: symbols hardly nest.
 const MAX_NESTING: usize = 32;
 
@@ -88,6 +99,12 @@ impl Symbols {
         });
         ranked.dedup_by(|(_, a), (_, b)| a == b);
         Self(ranked.into_iter().map(|(_, symbol)| symbol).collect())
+    }
+
+    /// As a device takes them along with other firmware.
+    pub fn named_places(&self) -> Vec<Named> {
+        let named = |symbol: &Symbol| Named { name: symbol.name.clone(), at: symbol.addr, size: symbol.size };
+        self.iter().map(named).collect()
     }
 
     /// All of them.

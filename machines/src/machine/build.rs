@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use consort_core::component::{Built, Component, NodeId, ResetCause};
 use consort_core::cpu::{Core, NMI, Region, RegionKind};
-use consort_core::device::Port;
+use consort_core::device::{Occasions, Port};
 use consort_core::rng::Rng;
 use consort_core::trace::Recorder;
 use consort_core::{Clock, Time};
@@ -114,6 +114,10 @@ impl Machine {
             prompt: false,
             state: Power::On,
             asleep: false,
+            programmed: None,
+            edition: 0,
+            occasions: Occasions::default(),
+            was_reset: false,
             semihosting: options.semihosting,
             received: 0,
             sent: 0,

@@ -1,7 +1,7 @@
 //! The debugger's door to a machine.
 
 use consort_core::cpu::{RegionKind, RegisterInfo, Watchpoint};
-use consort_core::device::{Debug, Interrupt, PeripheralView, Ran};
+use consort_core::device::{Debug, Interrupt, Occasions, PeripheralView, Ran};
 use consort_core::{Addr, BusError, Cycles, Time, Width};
 
 use super::Machine;
@@ -78,6 +78,27 @@ impl Debug for Machine {
         self.advance(end, Some(1))
     }
 
+    fn set_occasions(&mut self, occasions: Occasions) {
+        self.occasions = occasions;
+        self.was_reset &= occasions.resets;
+    }
+
+    fn finish_call(&mut self, answer: Option<(u64, u32)>) {
+        match answer {
+            Some((result, errno)) => {
+                self.semihosting.answered(errno);
+                self.core.finish_semihosting(result);
+            }
+            None => self.semihosting_call(),
+        }
+        self.obey();
+        self.apply_irqs();
+    }
+
+    fn edition(&self) -> u64 {
+        self.edition
+    }
+
     fn memory_map(&self) -> Vec<(Addr, u64, bool)> {
         self.regions.iter().map(|region| (region.base, region.size, region.kind != RegionKind::Rom)).collect()
     }
@@ -98,16 +119,16 @@ impl Debug for Machine {
     }
 
     fn symbol_at(&self, addr: Addr) -> Option<(&str, u64)> {
-        self.symbols.at(addr).map(|(symbol, offset)| (symbol.name.as_str(), offset))
+        self.symbols().at(addr).map(|(symbol, offset)| (symbol.name.as_str(), offset))
     }
 
     fn symbol_named(&self, name: &str) -> Option<(Addr, u64)> {
-        self.symbols.named(name).map(|symbol| (symbol.addr, symbol.size))
+        self.symbols().named(name).map(|symbol| (symbol.addr, symbol.size))
     }
 
     fn find_symbols(&self, text: &str, most: usize) -> Vec<(&str, Addr, u64)> {
         let wanted = text.to_lowercase();
-        let found = self.symbols.iter().filter_map(|symbol| {
+        let found = self.symbols().iter().filter_map(|symbol| {
             let at = symbol.name.to_lowercase().find(&wanted)?;
             Some((at > 0, symbol.name.len(), symbol))
         });

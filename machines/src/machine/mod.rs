@@ -11,7 +11,7 @@ mod semihosting;
 use consort_core::component::{Channel, NodeId, Picture, PortKind, ResetCause, SetError};
 use consort_core::cpu::{Core, Region, RegionKind, Stop};
 use consort_core::device::{
-    Action, Activity, Debug, Device, Halt, Input, Port, Ran, Segment, Sent, Stats, What,
+    Action, Activity, Debug, Device, Halt, Input, Occasions, Port, Ran, Segment, Sent, Stats, What,
 };
 use consort_core::panel::PartState;
 use consort_core::state::StateError;
@@ -37,6 +37,14 @@ pub struct Machine {
     regions: Vec<Region>,
     lockup_resets: bool,
     symbols: Symbols,
+    /// Those of firmware that came later.
+    programmed: Option<Symbols>,
+    /// How often firmware came.
+    edition: u64,
+    /// What a debugger wants to halt at.
+    occasions: Occasions,
+    /// A reset that it wants to halt at has come.
+    was_reset: bool,
     inbox: Inbox,
     /// Whether inputs take effect at their times even where nobody could tell.
     prompt: bool,
@@ -98,7 +106,7 @@ impl Machine {
 
     /// The firmware's symbols.
     pub fn symbols(&self) -> &Symbols {
-        &self.symbols
+        self.programmed.as_ref().unwrap_or(&self.symbols)
     }
 
     fn reset(&mut self, cause: ResetCause) {
@@ -115,6 +123,7 @@ impl Machine {
         self.bus.recorder.core(now, CoreEvent::Reset);
         self.state = Power::On;
         self.asleep = false;
+        self.was_reset = self.occasions.resets;
     }
 
     /// Tells the core which interrupt lines changed.
@@ -274,15 +283,15 @@ impl Machine {
             }
             Action::PowerOn if self.state == Power::Off => self.reset(ResetCause::PowerOn),
             Action::PowerOn => {}
-            Action::Program { segments } => {
+            Action::Program { segments, symbols } => {
                 for Segment { at: place, data } in segments {
                     if let Err(error) = self.core.memory_mut().write(place, &data) {
                         let text = format!("firmware at {place:#010x}: {error}");
                         self.bus.recorder.log(at, Level::GuestError, "machine", text);
                     }
                 }
-                // The names of what was there before would mislead.
-                self.symbols = Symbols::default();
+                self.programmed = Some(symbols.into());
+                self.edition += 1;
             }
         }
     }
@@ -293,6 +302,9 @@ impl Machine {
         loop {
             self.catch_up();
             self.tell_sleep();
+            if std::mem::take(&mut self.was_reset) {
+                return Ran::Halted(Halt::Reset);
+            }
             if self.state != Power::On || self.core.is_idle() {
                 let next = self.due().min(self.own_deadline());
                 if next >= end {
@@ -352,7 +364,13 @@ impl Machine {
                 self.state = Power::Exited(0, at + AFTERGLOW);
                 self.bus.recorder.exit(at, 0);
             }
-            Stop::Semihosting => self.semihosting_call(),
+            Stop::Semihosting => {
+                let call = self.core.semihosting();
+                if self.occasions.calls && semihosting::is_for_people(call.op) {
+                    return Some(Halt::Call(call));
+                }
+                self.semihosting_call();
+            }
             Stop::Breakpoint => return Some(Halt::Breakpoint),
             Stop::Watchpoint { addr, kind } => return Some(Halt::Watchpoint { addr, kind }),
             Stop::Unimplemented(what) => {
@@ -391,7 +409,7 @@ impl Machine {
 
     /// An address as people want to see it: with its symbol.
     fn place(&self, addr: Addr) -> String {
-        match self.symbols.at(addr) {
+        match self.symbols().at(addr) {
             Some((symbol, 0)) => format!("{addr:#010x} ({})", symbol.name),
             Some((symbol, offset)) => format!("{addr:#010x} ({}+{offset:#x})", symbol.name),
             None => format!("{addr:#010x}"),
@@ -440,7 +458,7 @@ impl Device for Machine {
                 let known = channels.iter().find(|known| known.name == channel);
                 known.ok_or_else(|| SetError::NoChannel(name()))?.check(value)
             }
-            Action::Program { segments } => segments.iter().try_for_each(|Segment { at, data }| {
+            Action::Program { segments, .. } => segments.iter().try_for_each(|Segment { at, data }| {
                 let mut present = vec![0; data.len()];
                 self.core.memory().read(*at, &mut present).map_err(|_| SetError::BadValue {
                     channel: "memory".to_owned(),
@@ -558,7 +576,7 @@ impl Device for Machine {
 /// A stimulus as the trace tells it; of firmware, its hash.
 fn told(action: &Action) -> String {
     match action {
-        Action::Program { segments } => {
+        Action::Program { segments, .. } => {
             let mut hasher = blake3::Hasher::new();
             for Segment { at, data } in segments {
                 hasher.update(&at.to_le_bytes()).update(data);

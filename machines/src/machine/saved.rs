@@ -2,6 +2,7 @@
 
 use consort_core::Addr;
 use consort_core::cpu::{Region, RegionKind};
+use consort_core::device::Named;
 use consort_core::state::{self, StateError};
 use consort_core::trace::Digest;
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::bus::SavedBus;
 use super::inbox::{Inbox, SavedInput};
 use super::{Machine, Power, Semihosting};
+use crate::loader::Symbols;
 
 const PAGE: usize = 4096;
 
@@ -20,6 +22,8 @@ struct Saved {
     state: Power,
     semihosting: Semihosting,
     counts: (u64, u64),
+    /// Of firmware that came while it ran.
+    symbols: Option<Vec<Named>>,
     memory: Vec<SavedRegion>,
 }
 
@@ -74,6 +78,7 @@ pub(super) fn save(machine: &Machine) -> Result<Vec<u8>, StateError> {
         state: machine.state,
         semihosting: machine.semihosting.clone(),
         counts: (machine.received, machine.sent),
+        symbols: machine.programmed.as_ref().map(Symbols::named_places),
         memory,
     })
 }
@@ -110,6 +115,8 @@ pub(super) fn restore(machine: &mut Machine, saved: &[u8]) -> Result<(), StateEr
     machine.state = saved.state;
     machine.semihosting.restore(saved.semihosting);
     (machine.received, machine.sent) = saved.counts;
+    machine.programmed = saved.symbols.map(Symbols::from);
+    machine.edition += 1;
     Ok(())
 }
 

@@ -63,6 +63,12 @@ pub(super) struct Outcome {
 
 const MAX_HANDLES: usize = 64;
 
+/// Whether an operation is about a console or files, which a debugger can have in our place; the clocks, the command
+/// line and the exit stay the machine's.
+pub(super) fn is_for_people(op: u64) -> bool {
+    matches!(op, 0x01..=0x07 | 0x09 | 0x0A | 0x0C | 0x0E | 0x0F)
+}
+
 impl Semihosting {
     /// Semihosting that answers SYS_GET_CMDLINE with `command_line` and may open files below `directory`.
     pub fn new(command_line: &str, directory: Option<&Path>) -> std::io::Result<Self> {
@@ -77,6 +83,13 @@ impl Semihosting {
 
     pub(super) fn restore(&mut self, saved: Self) {
         *self = Self { directory: self.directory.take(), ..saved };
+    }
+
+    /// Somebody else answered a call: SYS_ERRNO tells this.
+    pub(super) fn answered(&mut self, errno: u32) {
+        if errno != 0 {
+            self.errno = errno;
+        }
     }
 
     pub(super) fn call(

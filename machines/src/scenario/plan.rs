@@ -362,7 +362,8 @@ impl<'a> Planner<'a> {
             load_images(&places.collect::<Vec<_>>(), board).map_err(|error| mistake(error.to_string()))?;
         let segments =
             firmware.segments().map(|(_, segment)| Segment { at: segment.addr, data: segment.data.clone() });
-        let action = Action::Program { segments: segments.collect() };
+        let (segments, symbols) = (segments.collect(), firmware.symbols.named_places());
+        let action = Action::Program { segments, symbols };
         let checked = self.fleet.device(device, |device| device.check(&action));
         checked.unwrap_or(Ok(())).map_err(|error| mistake(error.to_string()))?;
         self.symbols[device] = firmware.symbols;

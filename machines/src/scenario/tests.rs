@@ -50,3 +50,38 @@ fn a_failure_file_keeps_everything() {
     lie.extend([0xFF, 0xFF, 0xFF, 0x3F, 0, 0]);
     assert!(matches!(FailureFile::from_bytes(&lie), Err(FailureFileError::Foreign)));
 }
+
+#[test]
+fn firmware_that_comes_later_brings_its_symbols() {
+    let text = r#"{
+        "fleet": { "devices": { "board": { "board": "mps2-an385", "firmware": "../../firmware/bin/sensor.elf" } } },
+        "steps": [
+            { "run-for": "2ms" },
+            { "power": { "do": "reset", "firmware": "../../firmware/bin/test-systick.elf" } },
+            { "run-for": "3ms" }
+        ]
+    }"#;
+    let scenario = Scenario::parse("s", text.to_owned(), &folder()).unwrap();
+    let whole = verdict(&scenario, REACTION, false);
+    assert_eq!(whole.failure, None);
+    let mut fleet = scenario.fleet(1).unwrap().fleet;
+    whole.journal.into_iter().for_each(|stimulus| fleet.inject(stimulus).unwrap());
+    let known = |fleet: &mut consort_core::fleet::Fleet| {
+        let names = ["MessageSend", "CheckDone"];
+        let found = fleet.device(0, |device| {
+            let debug = device.debug().unwrap();
+            (names.map(|name| debug.symbol_named(name).is_some()), debug.edition())
+        });
+        found.unwrap()
+    };
+    let (before, edition) = known(&mut fleet);
+    fleet.run_until(Time::from_ms(5), &mut ());
+    let (after, later) = known(&mut fleet);
+    assert_eq!((before, after), ([true, false], [false, true]));
+    assert_ne!(edition, later, "a debugger must notice");
+    // They are part of the state.
+    let saved = fleet.save().unwrap();
+    let mut other = scenario.fleet(1).unwrap().fleet;
+    other.restore(&saved).unwrap();
+    assert_eq!(known(&mut other).0, after);
+}

@@ -1,15 +1,18 @@
 //! The first instruction at which the runs of two failure files differ.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use consort_core::Time;
 use consort_core::device::Debug;
 use consort_core::fleet::{Fleet, FleetError, Observer};
+use consort_core::trace::{Chain, Digest, Event};
 use consort_machines::scenario::FailureFile;
 
 use crate::failure::Failure;
 
-/// Processors are compared at the end of each span of this; in the first that ends differently, at each instruction.
+/// Processors, and what their devices did meanwhile, are compared at the end of each span of this; where they differ, at
+/// each instruction.
 const SPAN: Time = Time::from_ms(1);
 
 /// What a processor shows after an instruction.
@@ -34,6 +37,7 @@ impl<'a> Side<'a> {
 
     fn at(&self, now: Time) -> Result<Fleet, Failure> {
         let mut fleet = self.file.fleet(self.folder.path())?.fleet;
+        fleet.want_events(true);
         fleet.run_until(now, &mut ());
         Ok(fleet)
     }
@@ -58,27 +62,47 @@ pub fn find(a: &FailureFile, b: &FailureFile, until: Time) -> Result<Option<Stri
         return Ok(Some(format!("{name} differs before its first instruction")));
     }
     let (mut begin, mut end) = (Time::ZERO, SPAN);
-    let suspects = loop {
-        fleets.0.run_until(end, &mut ());
-        fleets.1.run_until(end, &mut ());
-        let found = differing(&mut fleets)?;
-        if !found.is_empty() {
-            break found;
+    // Devices whose events differ although their processors do the same.
+    let mut outside = BTreeSet::new();
+    while begin <= until {
+        let did = (follow(&mut fleets.0, end), follow(&mut fleets.1, end));
+        let mut suspects = differing(&mut fleets)?;
+        for name in &names {
+            let did = (did.0.get(name), did.1.get(name));
+            if did.0 != did.1 && !suspects.contains(name) && !outside.contains(name) {
+                suspects.push(name.clone());
+            }
         }
-        if end > until {
-            return Ok(None);
+        let mut first: Option<(Time, String)> = None;
+        for name in suspects {
+            let mut fleets = (a.at(begin)?, b.at(begin)?);
+            match walk(&mut fleets, &name, end)? {
+                None => drop(outside.insert(name)),
+                Some(found) if first.as_ref().is_none_or(|(at, _)| found.0 < *at) => first = Some(found),
+                Some(_) => {}
+            }
+        }
+        if let Some((_, words)) = first {
+            return Ok(Some(words));
         }
         (begin, end) = (end, end + SPAN);
-    };
-    let mut first: Option<(Time, String)> = None;
-    for name in suspects {
-        let mut fleets = (a.at(begin)?, b.at(begin)?);
-        let found = walk(&mut fleets, &name, end)?;
-        if found.as_ref().is_some_and(|(at, _)| first.as_ref().is_none_or(|(first, _)| at < first)) {
-            first = found;
+    }
+    Ok(None)
+}
+
+/// Runs on and gives a hash of what each device did, by its name.
+fn follow(fleet: &mut Fleet, end: Time) -> BTreeMap<String, Digest> {
+    struct Did(BTreeMap<usize, Chain>);
+    impl Observer for Did {
+        fn event(&mut self, device: usize, event: &Event) {
+            let text = serde_json::to_string(event).unwrap_or_default();
+            self.0.entry(device).or_default().add(event.at, 0, text.as_bytes());
         }
     }
-    Ok(first.map(|(_, words)| words))
+    let mut did = Did(BTreeMap::new());
+    fleet.run_until(end, &mut did);
+    let name = |device: usize| fleet.names().get(device).cloned().unwrap_or_default();
+    did.0.into_iter().map(|(device, chain)| (name(device), chain.digest())).collect()
 }
 
 /// Ends a run after one window.

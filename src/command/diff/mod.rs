@@ -79,7 +79,9 @@ fn show_instruction(args: &DiffArgs) -> Result<(), Failure> {
     };
     console::line(&match instruction::find(&a, &b, a.at.max(b.at))? {
         Some(words) => format!("the first instruction that differs: {words}"),
-        None => "no processor differs at the end of any millisecond of the runs".to_owned(),
+        None => {
+            "no processor differs: each executes the same instructions with the same registers".to_owned()
+        }
     });
     Ok(())
 }
