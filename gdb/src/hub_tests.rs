@@ -488,6 +488,10 @@ fn packets() -> impl Strategy<Value = Vec<u8>> {
         "s",
         "C05;",
         "!",
+        "F",
+        "F7",
+        "F-1,4,C",
+        "F-1,9;rest",
     ]);
     let tail = prop_oneof![
         Just(Vec::new()),
@@ -499,7 +503,9 @@ fn packets() -> impl Strategy<Value = Vec<u8>> {
             "reset halt",
             "run-for 1ms",
             "snapshot save x",
-            "link x cut"
+            "link x cut",
+            "semihosting gdb",
+            "semihosting consort",
         ])
         .prop_map(|text| to_hex(text.as_bytes()).into_bytes()),
     ];
@@ -511,9 +517,17 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
     #[test]
     fn whatever_clients_send_the_fleet_gets_to_its_end(
-        script in prop::collection::vec((0usize..2, packets()), 0..40)
+        script in prop::collection::vec((0usize..2, packets()), 0..40),
+        operation in prop::option::of(0u8..0x14),
     ) {
         let mut bench = Bench::new();
+        // The guest may have something to ask the debugger.
+        if let Some(operation) = operation {
+            bench.say(0, &command("semihosting gdb"));
+            bench.say(0, &format!("M{OPERATION:x},1:{operation:02x}"));
+            bench.say(0, &format!("M{BLOCK:x},4:01010000"));
+            bench.say(0, "c");
+        }
         for (device, bytes) in script {
             bench.raw(device, &bytes);
         }

@@ -285,6 +285,10 @@ fn report_bad(bad: Vec<(PathBuf, Failure)>) -> ExitCode {
     ExitCode::from(BAD)
 }
 
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 fn sum_up(reports: &[Report], bad: Vec<(PathBuf, Failure)>, cases: usize, seconds: f64) -> ExitCode {
     let passed = reports.iter().filter(|report| report.passed()).count();
     let failed = reports.len() - passed;
@@ -292,14 +296,14 @@ fn sum_up(reports: &[Report], bad: Vec<(PathBuf, Failure)>, cases: usize, second
     let skipped = cases - reports.len();
     console::line("------------");
     let mut line = format!(
-        " Summary [{seconds:>8.3}s] {} scenarios run: {passed} passed, {failed} failed",
-        reports.len()
+        " Summary [{seconds:>8.3}s] {} run: {passed} passed, {failed} failed",
+        count(reports.len(), "scenario")
     );
     if skipped > 0 {
         line.push_str(&format!(", {skipped} not run"));
     }
     if !bad.is_empty() {
-        line.push_str(&format!(", {} files cannot be used", bad.len()));
+        line.push_str(&format!(", {} cannot be used", count(bad.len(), "file")));
     }
     console::line(&line);
     let style = console::bad();

@@ -39,7 +39,7 @@ impl Perfetto {
             let title = |out: &mut Out, what: &str, tid: usize, name: &str| {
                 let args = json!({ "name": name });
                 let title = json!({ "ph": "M", "name": what, "pid": pid, "tid": tid, "args": args });
-                out.line(&format!("{title},"));
+                out.line(&format!("{},", with_category(title, "__metadata")));
             };
             title(out, "process_name", 0, name);
             for (tid, track) in [(PROCESSOR, "processor"), (INTERRUPTS, "interrupts"), (MESSAGES, "messages")]
@@ -93,7 +93,7 @@ impl Perfetto {
             self.slice(out, device, PROCESSOR, self.last, None);
         }
         // The format has no place for a comma after the last event.
-        out.line("{\"ph\":\"M\",\"name\":\"process_sort_index\",\"pid\":1,\"args\":{\"sort_index\":0}}]}");
+        out.line("{\"cat\":\"__metadata\",\"ph\":\"M\",\"name\":\"process_sort_index\",\"pid\":1,\"args\":{\"sort_index\":0}}]}");
     }
 
     fn core(&mut self, out: &mut Out, device: usize, at: Time, event: &CoreEvent) {
@@ -162,10 +162,18 @@ impl Perfetto {
 
     fn put(&self, out: &mut Out, device: usize, track: usize, at: Time, mut event: Value) {
         (event["pid"], event["tid"]) = ((device + 1).into(), track.into());
+        let category = ["", "processor", "interrupts", "messages"].get(track);
+        let event = with_category(event, category.unwrap_or(&"ports"));
         // In microseconds, to the picosecond: a number of JSON has as many digits as it takes.
         let text = event.to_string();
         let body = text.strip_suffix('}').unwrap_or(&text);
         let (us, rest) = (at.as_ps() / 1_000_000, at.as_ps() % 1_000_000);
         out.line(&format!("{body},\"ts\":{us}.{rest:06}}},"));
     }
+}
+
+/// With the category that some readers of the format want of each event.
+fn with_category(mut event: Value, category: &str) -> Value {
+    event["cat"] = category.into();
+    event
 }
