@@ -15,6 +15,9 @@ use crate::failure::Failure;
 /// each instruction.
 const SPAN: Time = Time::from_ms(1);
 
+/// An input is seen by the program within this time, or it changes more than registers for a moment.
+const EFFECT: Time = Time::from_ms(10);
+
 /// What a processor shows after an instruction.
 #[derive(Clone, PartialEq, Eq)]
 struct State {
@@ -76,7 +79,7 @@ pub fn find(a: &FailureFile, b: &FailureFile, until: Time) -> Result<Option<Stri
         let mut first: Option<(Time, String)> = None;
         for name in suspects {
             let mut fleets = (a.at(begin)?, b.at(begin)?);
-            match walk(&mut fleets, &name, end)? {
+            match walk(&mut fleets, &name, end + EFFECT)? {
                 None => drop(outside.insert(name)),
                 Some(found) if first.as_ref().is_none_or(|(at, _)| found.0 < *at) => first = Some(found),
                 Some(_) => {}
