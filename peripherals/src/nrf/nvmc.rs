@@ -97,7 +97,7 @@ const UICR: u32 = 0x1000_1000;
 /// NVMC. The board gives it the care of writes to flash and UICR (`"rom_writes"`).
 ///
 /// How often a word may be written between erases is not checked. ACL and BPROT protect against writing and
-/// erasing; ACL does not protect against reading.
+/// erasing; ACL does not protect against reading. The cache, once on, always hits, and its profile does not count.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Nvmc {
     config: NvmcConfig,
