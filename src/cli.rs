@@ -314,6 +314,9 @@ pub struct TestArgs {
     /// Where failures leave their trace, frames, UART logs and failure file.
     #[arg(long, value_name = "DIR", default_value = "consort-artifacts")]
     pub artifacts: PathBuf,
+    /// Write the frames of every run, passed or not, to DIR/SCENARIO/frames.pcapng, for Wireshark.
+    #[arg(long, value_name = "DIR")]
+    pub pcap: Option<PathBuf>,
     /// Begin no further scenario after the first failure.
     #[arg(long)]
     pub fail_fast: bool,

@@ -86,16 +86,22 @@ fn results(output: &Output) -> Vec<String> {
 fn our_scenarios_pass_and_jobs_leave_their_digests_alone() {
     let folder = scratch("ours");
     let artifacts = folder.join("artifacts");
-    let run = |jobs: &str| {
-        let output =
-            consort(&["test", "tests/scenarios", "-j", jobs, "--artifacts", artifacts.to_str().unwrap()]);
+    let run = |jobs: &str, more: &[&str]| {
+        let args = ["test", "tests/scenarios", "-j", jobs, "--artifacts", artifacts.to_str().unwrap()];
+        let output = consort(&[&args, more].concat());
         assert_eq!(code(&output), 0, "{}", said(&output));
         results(&output)
     };
-    let one = run("1");
+    let one = run("1", &[]);
     assert!(one.len() >= 9, "{one:?}");
     assert!(one.iter().all(|line| line.starts_with("PASS") && line.contains("digest ")), "{one:?}");
-    assert_eq!(one, run("2"));
+    let frames = folder.join("frames");
+    assert_eq!(one, run("2", &["--pcap", frames.to_str().unwrap()]), "captures change nothing");
+    assert_eq!(std::fs::read_dir(&frames).unwrap().count(), one.len());
+    for capture in std::fs::read_dir(&frames).unwrap() {
+        let capture = capture.unwrap().path().join("frames.pcapng");
+        assert!(std::fs::metadata(&capture).unwrap().len() > 20, "{}", capture.display());
+    }
     assert!(!artifacts.exists(), "what passes leaves nothing behind");
 }
 

@@ -126,6 +126,83 @@ fn every_fault_is_survived_and_repeats() {
     }
 }
 
+/// Partitions, another address, power, drift and every fault of a link, at their times; the last step fails on purpose,
+/// so that what was recorded can be replayed without the scenario.
+#[test]
+fn what_is_done_to_a_fleet_is_in_its_journal() {
+    let mut fleet = scripted(json!([
+        { "after": "60s", "before": "120s", "between": [["phone"], ["watch", "sensor"]], "fault": "cut" }
+    ]));
+    fleet["links"]["air"]["joins"] = json!(["phone", "watch", "sensor"]);
+    let mut sensor = fleet["devices"]["watch"].clone();
+    for (word, value) in [("udid", "SENSOR"), ("mac", "02:00:00:00:00:03"), ("ip", "10.0.0.3")] {
+        sensor["scripted"]["node"][word] = json!(value);
+    }
+    let trust = &mut fleet["devices"]["phone"]["scripted"]["node"]["trust"];
+    let mut more = trust[0].clone();
+    more["udid"] = json!("SENSOR");
+    trust.as_array_mut().unwrap().push(more);
+    fleet["devices"]["sensor"] = sensor;
+    let folder = write("journal", &fleet);
+    let folder = folder.parent().unwrap();
+
+    let told = |device: &str, what: &str, details: Value, within: &str| {
+        let report = json!({ "what": what, "details": details });
+        json!({ "wait": { "device": device, "report": report, "only-new": true, "within": within } })
+    };
+    let phone = |what: &str, udid: &str| told("phone", what, json!({ "udid": format!("^{udid}$") }), "60s");
+    let both = json!({ "parallel": [[phone("online", "WATCH")], [phone("online", "SENSOR")]] });
+    let mut steps = vec![
+        both.clone(),
+        // A one-way partition: the watch hears, and is not heard.
+        json!({ "fault": { "link": "air", "from": "watch", "to": "phone", "fault": "cut", "for": "45s" } }),
+        phone("offline", "WATCH"),
+        phone("offline", "SENSOR"),
+        both,
+        json!({ "set": { "device": "phone", "channel": "phone.ip", "to": "10.0.0.9" } }),
+        told("watch", "online", json!({ "ip": "^10.0.0.9$" }), "40s"),
+        json!({ "set": { "device": "sensor", "channel": "phone.presence", "to": "offline" } }),
+        json!({ "power": { "device": "watch", "do": "cycle", "for": "2s" } }),
+        phone("offline", "WATCH"),
+        phone("online", "WATCH"),
+        json!({ "set": { "device": "watch", "channel": "clock.drift", "to": 2000 } }),
+    ];
+    for fault in [
+        json!({ "loss": 100_000 }),
+        json!({ "burst-loss": { "begin": 50_000, "end": 300_000 } }),
+        json!({ "delay": "30ms" }),
+        json!({ "jitter": "20ms" }),
+        json!({ "reorder": { "share": 300_000, "by": "5ms" } }),
+        json!({ "duplicate": 500_000 }),
+        json!({ "corrupt": 100_000 }),
+        json!({ "bandwidth": 200_000 }),
+        json!({ "split": 7 }),
+        json!({ "coalesce": "30ms" }),
+    ] {
+        steps.push(json!({ "fault": { "link": "air", "fault": fault, "for": "1s" } }));
+        steps.push(json!({ "run-for": "1s" }));
+    }
+    steps.push(json!({ "power": { "device": "sensor", "do": "reset" } }));
+    steps.push(told("watch", "message", json!({ "data": "ring" }), "5s"));
+    let last = format!("/steps/{}/wait", steps.len());
+    steps.push(told("watch", "message", json!({ "data": "never said" }), "3s"));
+    let scenario = json!({ "fleet": "fleet.json", "limit": "300s", "steps": steps });
+    std::fs::write(folder.join("all.scenario.json"), scenario.to_string()).unwrap();
+
+    let consort = |args: &[&str]| {
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_consort")).current_dir(folder).args(args).output().unwrap();
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    let failure = "a/all.scenario.json/failure.consort";
+    let text = consort(&["test", "all.scenario.json", "--artifacts", "a"]);
+    assert!(text.contains(&last), "another step failed:\n{text}");
+    let text = consort(&["replay", failure, "--quiet"]);
+    assert!(text.contains("the failure is the same, digest and all"), "{text}");
+    let text = consort(&["replay", failure, "--inputs-only", "--quiet"]);
+    assert!(text.contains("the digest is the same"), "{text}");
+}
+
 #[test]
 fn impossible_faults_and_devices_are_named() {
     let refused = |fleet: Value, word: &str| {

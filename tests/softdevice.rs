@@ -347,7 +347,7 @@ fn plain(packet: &Packet) -> Vec<u8> {
     let byte = |byte: &u8| {
         (0..8).fold(0, |plain, bit| {
             let out = register & 1;
-            register = register >> 1 ^ out * 0x44;
+            register = (register >> 1) ^ (out * 0x44);
             plain | (byte >> bit & 1 ^ out) << bit
         })
     };

@@ -12,6 +12,7 @@ mod figure;
 mod fleet;
 mod nrf;
 mod qemu;
+mod softbus;
 mod watch;
 
 use std::path::Path;
@@ -48,7 +49,10 @@ fn main() {
     group("windows", &|figures| fleet::windows(figures));
     group("threads", &|figures| fleet::threads(figures));
     group("sleepers", &|figures| fleet::sleepers(figures));
-    group("frames", &|figures| fleet::frames(figures));
+    group("frames", &|figures| {
+        fleet::frames(figures);
+        softbus::throughput(figures);
+    });
     group("watch", &watch::idle);
 
     print(&figures);

@@ -16,12 +16,14 @@
 //! | [`radio`] | the air: path loss, range, packets with their times |
 //! | [`fleet`] | devices and links in one virtual time |
 //! | [`trace`] | what happened, and its digest |
+//! | [`capture`] | frames as files for Wireshark |
 //! | [`control`] | how other programs see and steer a run |
 //! | [`starter`] | how the inspector has runs started |
 //! | [`state`] | saving and restoring |
 //! | [`testing`] | a rig for unit tests of peripherals |
 
 pub mod bus;
+pub mod capture;
 pub mod component;
 pub mod control;
 pub mod cpu;

@@ -233,7 +233,7 @@ int32_t GetLocalUdid(SoftBus *bus, char *udid, uint32_t size)
 
 static int32_t DoService(SoftBus *bus, enum Op op, const PublishInfo *info)
 {
-    uint32_t how = (uint32_t)info->mode | (uint32_t)info->freq << 8;
+    uint32_t how = (uint32_t)info->mode | (uint32_t)info->freq << 8 | (uint32_t)info->medium << 16;
     return Do(bus, op, (const uint32_t[3]){info->id, info->capability, how}, info->data, info->dataLen);
 }
 

@@ -54,6 +54,14 @@ enum DiscoverMode {
     DISCOVER_MODE_ACTIVE = 0xAA, /* broadcasts */
 };
 
+/* Over what. */
+enum ExchangeMedium {
+    MEDIUM_AUTO, /* what there is: CoAP */
+    MEDIUM_BLE, /* SOFTBUS_NOT_IMPLEMENT */
+    MEDIUM_COAP,
+    MEDIUM_USB, /* SOFTBUS_NOT_IMPLEMENT */
+};
+
 /* How often: broadcasts in their span. */
 enum ExchangeFreq {
     EXCHANGE_LOW, /* 12 in 5 s */
@@ -80,6 +88,7 @@ enum {
 typedef struct {
     uint32_t id; /* the caller's number for it */
     enum DiscoverMode mode;
+    enum ExchangeMedium medium;
     enum ExchangeFreq freq;
     uint32_t capability;
     const void *data; /* of the capability, at most 512 bytes; may be NULL when dataLen is 0 */

@@ -10,11 +10,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
 use consort_core::Time;
-use consort_core::fleet::{Fleet, Observer};
+use consort_core::fleet::{Carried, Fleet, Observer};
 use consort_machines::scenario::{RunOptions, SUFFIX, Scenario, Verdict};
 use indicatif::{ProgressBar, ProgressStyle};
 use regex::Regex;
 
+use crate::capture::Capture;
 use crate::cli::TestArgs;
 use crate::console;
 use crate::debug::Debuggers;
@@ -224,19 +225,32 @@ fn run_cases(cases: &[Case], args: &TestArgs, interrupted: &AtomicBool) -> Vec<(
     reports
 }
 
-/// Ends a run when the person at the terminal has had enough.
-struct Interrupt<'a>(&'a AtomicBool);
+/// Ends a run when the person at the terminal has had enough, and captures its frames when asked to.
+struct Onlooker<'a> {
+    interrupted: &'a AtomicBool,
+    capture: Option<Capture>,
+}
 
-impl Observer for Interrupt<'_> {
+impl Observer for Onlooker<'_> {
     fn window(&mut self, _: Time) -> ControlFlow<()> {
-        if self.0.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if self.interrupted.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+
+    fn carried(&mut self, link: usize, frame: &Carried<'_>) {
+        if let Some(capture) = &mut self.capture {
+            capture.carried(link, frame);
+        }
     }
 }
 
 fn run_case(case: &Case, args: &TestArgs, interrupted: &AtomicBool) -> Report {
     let watch = Watch::start();
     // A panic is a bug in Consort: the other cases still have an answer.
-    let run = std::panic::AssertUnwindSafe(|| judge(case, args, &mut Interrupt(interrupted)));
+    let run = std::panic::AssertUnwindSafe(|| judge(case, args, interrupted));
     let result = match std::panic::catch_unwind(run) {
         Ok(result) => result.map_err(|error| error.to_string()),
         Err(_) => Err("consort itself failed: please report this with the scenario".to_owned()),
@@ -250,16 +264,25 @@ fn run_case(case: &Case, args: &TestArgs, interrupted: &AtomicBool) -> Report {
     Report { id: case.id.clone(), result, wall_seconds, artifacts }
 }
 
-fn judge(case: &Case, args: &TestArgs, interrupt: &mut Interrupt<'_>) -> Result<Verdict, Failure> {
+fn judge(case: &Case, args: &TestArgs, interrupted: &AtomicBool) -> Result<Verdict, Failure> {
+    let capture = args.pcap.as_ref().map(|folder| {
+        let folder = folder.join(artifacts::folder_name(&case.id));
+        Capture::create(&folder, &case.scenario.fleet(case.seed)?.fleet)
+    });
+    let mut onlooker = Onlooker { interrupted, capture: capture.transpose()? };
     let options = RunOptions::default();
-    if args.debug.base().is_none() {
-        return Ok(case.scenario.run(case.seed, &options, interrupt)?);
-    }
-    let fleet = case.scenario.fleet(case.seed)?.fleet;
-    let mut debuggers = Debuggers::open(&args.debug, &fleet, &case.scenario.programs()?)?;
-    let mut drive =
-        |fleet: &mut Fleet, until, observer: &mut dyn Observer| debuggers.run_until(fleet, until, observer);
-    Ok(case.scenario.run_driven(case.seed, &options, interrupt, &mut drive)?)
+    let verdict = if args.debug.base().is_none() {
+        case.scenario.run(case.seed, &options, &mut onlooker)?
+    } else {
+        let fleet = case.scenario.fleet(case.seed)?.fleet;
+        let mut debuggers = Debuggers::open(&args.debug, &fleet, &case.scenario.programs()?)?;
+        let mut drive = |fleet: &mut Fleet, until, observer: &mut dyn Observer| {
+            debuggers.run_until(fleet, until, observer)
+        };
+        case.scenario.run_driven(case.seed, &options, &mut onlooker, &mut drive)?
+    };
+    onlooker.capture.map_or(Ok(()), Capture::finish)?;
+    Ok(verdict)
 }
 
 fn show(report: &Report) {

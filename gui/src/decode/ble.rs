@@ -33,13 +33,6 @@ fn whiten(bytes: &[u8], channel: u8) -> Vec<u8> {
     bytes.iter().map(&mut byte).collect()
 }
 
-/// As capture files have it: access address, header, body and check sequence, without whitening.
-pub fn on_wire(packet: &Packet) -> Vec<u8> {
-    let mut data = (packet.address as u32).to_le_bytes().to_vec();
-    data.extend(whiten(&packet.bits, channel(packet.mhz)));
-    data
-}
-
 /// A packet with an access address.
 pub fn packet(packet: &Packet, layers: &mut Vec<Layer>) {
     let channel = channel(packet.mhz);

@@ -65,24 +65,6 @@ fn radio(data: &[u8], layers: &mut Vec<Layer>) {
     }
 }
 
-/// A packet as capture files have it, with its link type: <https://www.tcpdump.org/linktypes.html>.
-pub fn on_wire(kind: PortKind, data: &[u8]) -> (u16, Vec<u8>) {
-    const ETHERNET: u16 = 1;
-    const USER: u16 = 147;
-    const IEEE802_15_4_WITH_FCS: u16 = 195;
-    const BLUETOOTH_LE_LL: u16 = 251;
-    let packet = (kind == PortKind::Radio).then(|| Packet::decode(data).ok()).flatten();
-    match packet {
-        None if kind == PortKind::Ethernet => (ETHERNET, data.to_vec()),
-        None => (USER, data.to_vec()),
-        Some(packet) if packet.modulation == Modulation::Oqpsk250k => {
-            (IEEE802_15_4_WITH_FCS, packet.bits.get(1..).unwrap_or_default().to_vec())
-        }
-        Some(packet) if packet.address_bits == 32 => (BLUETOOTH_LE_LL, ble::on_wire(&packet)),
-        Some(packet) => (USER, packet.bits),
-    }
-}
-
 fn half(data: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_be_bytes(data.get(at..at + 2)?.try_into().ok()?))
 }

@@ -338,7 +338,7 @@ mod tests {
     fn the_cache_is_switched() {
         // nRF52832 PS chapter 11: ICACHECNF.CACHEEN.
         let config = NvmcConfig { series: Series::Nrf52, flash: 4096, page: 1024, uicr: 1024 };
-        let mut rig = Rig::new(Block::new(config));
+        let mut rig = Rig::new(Block::<Nvmc>::new(config));
         rig.write(ICACHECNF, 0x101);
         assert!(rig.code_cache);
         rig.write(ICACHECNF, 0x100);

@@ -31,6 +31,11 @@ const EVT_TAIL: u32 = 0x34;
 const ID_VALUE: u32 = 0x5355_4253;
 const VERSION_VALUE: u32 = 1;
 const ENABLE: u32 = 1 << 0;
+/// Media of publish and refresh, as the public headers number them.
+const MEDIUM_AUTO: u32 = 0;
+const MEDIUM_BLE: u32 = 1;
+const MEDIUM_COAP: u32 = 2;
+const MEDIUM_USB: u32 = 3;
 const RUNNING: u32 = 1 << 0;
 const EVENTS_WAIT: u32 = 1 << 1;
 const EVENTS_LOST: u32 = 1 << 2;
@@ -272,7 +277,12 @@ impl Adapter {
             0xAA => How::Active,
             _ => return Err(ApiError::InvalidParam),
         };
-        let frequency = match way >> 8 {
+        match way >> 16 {
+            MEDIUM_AUTO | MEDIUM_COAP => {}
+            MEDIUM_BLE | MEDIUM_USB => return Err(ApiError::NotImplement),
+            _ => return Err(ApiError::InvalidParam),
+        }
+        let frequency = match way >> 8 & 0xFF {
             0 => Frequency::Low,
             1 => Frequency::Mid,
             2 => Frequency::High,
@@ -747,6 +757,12 @@ mod tests {
             (Command::JOIN, [0; 3], b"U2", ApiError::NetworkNotFound),
             (Command::JOIN, [0; 3], &[0xFF], ApiError::InvalidParam),
             (Command::PUBLISH, [1, 64, 0], b"", ApiError::InvalidParam),
+            (Command::PUBLISH, [1, 64, 0x1_0055], b"", ApiError::NotImplement),
+            (Command::REFRESH, [1, 64, 0x1_00AA], b"", ApiError::NotImplement),
+            (Command::REFRESH, [1, 64, 0x3_00AA], b"", ApiError::NotImplement),
+            (Command::REFRESH, [1, 64, 0x4_00AA], b"", ApiError::InvalidParam),
+            (Command::REFRESH, [1, 64, 0x5AA], b"", ApiError::InvalidParam),
+            (Command::SEND_STREAM, [1, 0, 0], b"", ApiError::NotImplement),
         ] {
             assert_eq!(command(&mut rig, op, args, buffer), error.code(), "{op}");
         }

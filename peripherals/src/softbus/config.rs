@@ -65,9 +65,14 @@ impl Role {
     pub const fn style(self) -> Style {
         if matches!(self, Self::Lite) { Style::Lite } else { Style::Standard }
     }
-    /// Whether its answers to a seeker want to be acknowledged.
-    pub const fn answers_confirmably(self) -> bool {
-        matches!(self, Self::Mini)
+    /// Whether its answers to a seeker want to be acknowledged: the full stack's do for the business types whose
+    /// answers only applications give (soft bus, autonet, strategy).
+    pub const fn answers_confirmably(self, business_type: u8) -> bool {
+        match self {
+            Self::Standard | Self::Small => matches!(business_type, 2 | 4 | 5),
+            Self::Mini => true,
+            Self::Lite => false,
+        }
     }
     /// Whether it can seek, join and open sessions.
     pub const fn can_seek(self) -> bool {

@@ -453,8 +453,10 @@ impl ScriptedPhone {
     fn command(&mut self, channel: &str, value: &Value) {
         let now = self.live.now;
         let Value::Text(text) = value else { return };
-        if let ("ip", Ok(ip)) = (channel, text.parse()) {
-            return self.live.node.set_ip(now, ip);
+        match (channel, text.parse()) {
+            ("ip", Ok(ip)) => return self.live.node.set_ip(now, ip),
+            ("presence", _) => return self.live.node.say_presence(now, text == "online"),
+            _ => {}
         }
         let open: Vec<SessionId> =
             self.live.sessions.iter().filter(|(_, session)| session.open).map(|(id, _)| *id).collect();
@@ -493,11 +495,12 @@ impl ScriptedPhone {
 }
 
 /// What stimuli can set.
-fn channels() -> [Channel; 4] {
+fn channels() -> [Channel; 5] {
     [
         Channel::text("bytes", "sent to every open session"),
         Channel::text("message", "sent to every open session as a message"),
         Channel::text("misbehave", "done wrong in every open session"),
+        Channel::text("presence", "`online` or `offline`: told to everyone in a discovery message"),
         Channel::text("ip", "another IPv4 address, as when a lease ends"),
     ]
 }
@@ -560,6 +563,7 @@ impl Device for ScriptedPhone {
                     "misbehave" if misbehaviour(text).is_none() => {
                         "bad-magic, replay, bad-tag, huge-length, half-frame, garbage or reset"
                     }
+                    "presence" if !matches!(text.as_str(), "online" | "offline") => "online or offline",
                     "ip" if text.parse::<Ipv4Addr>().is_err() => "an IPv4 address such as 10.0.0.9",
                     _ => return Ok(()),
                 };

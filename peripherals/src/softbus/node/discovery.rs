@@ -316,10 +316,13 @@ impl Node {
         }
     }
 
-    fn answer(&mut self, now: Time, to: Ipv4Addr) {
-        let confirmable = self.config.role.answers_confirmably();
+    fn answer(&mut self, now: Time, to: Ipv4Addr, business_type: Option<u8>) {
+        let confirmable = self.config.role.answers_confirmably(business_type.unwrap_or(0));
         let id = self.discovery.next_id();
-        let announcement = self.announcement(Mode::DEFAULT, None);
+        let mut announcement = self.announcement(Mode::DEFAULT, None);
+        if announcement.business_type.is_some() && business_type.is_some() {
+            announcement.business_type = business_type;
+        }
         let message =
             Message { path: Path::DeviceDiscover, id, confirmable, host: to.to_string(), announcement };
         let Ok(bytes) = message.encode(self.config.role.style()) else { return };
@@ -371,7 +374,7 @@ impl Node {
             self.note(now, datagram.from, &message.announcement);
         }
         if asks && !self.discovery.published.is_empty() {
-            self.answer(now, datagram.from);
+            self.answer(now, datagram.from, message.announcement.business_type);
         }
     }
 

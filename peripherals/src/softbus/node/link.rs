@@ -17,7 +17,8 @@ use crate::softbus::codec::packet::{Module, Packet, REPLY};
 use crate::softbus::error::ApiError;
 use crate::softbus::net::Handle;
 
-/// Authentication must be done by then.
+/// A join must be done by then, and authentication this long after the connection opened.
+const JOIN_TIMEOUT: Time = Time::from_secs(15);
 const AUTH_TIMEOUT: Time = Time::from_secs(10);
 /// The client asks for the device id again this often, and both sides give up after three silent spans.
 const HEARTBEAT: Time = Time::from_secs(10);
@@ -27,7 +28,7 @@ const SILENCE: Time = Time::from_secs(31);
 const PATIENCE: Time = Time::from_secs(3);
 const STUB_PAUSE: Time = Time::from_ms(100);
 /// The most authenticated connections.
-pub(super) const MOST_LINKS: usize = 30;
+const MOST_LINKS: usize = 30;
 const BUS_VERSION: i32 = 2;
 /// All media bits, as lite devices send them.
 const CONN_CAP: u32 = 31;
@@ -60,6 +61,7 @@ pub(super) struct Link {
     seq: u64,
     deadline: Time,
     next_beat: Time,
+    online_since: Time,
     /// When to go on without an answer.
     go_on: Time,
 }
@@ -77,14 +79,11 @@ impl Link {
             session_port: 0,
             inbox: Vec::new(),
             seq: 0,
-            deadline: now + AUTH_TIMEOUT,
+            deadline: now + if client { JOIN_TIMEOUT } else { AUTH_TIMEOUT },
             next_beat: Time::MAX,
+            online_since: Time::MAX,
             go_on: Time::MAX,
         }
-    }
-
-    pub fn server(now: Time, peer: Ipv4Addr) -> Self {
-        Self::new(now, peer, false, String::new())
     }
 
     pub fn due(&self) -> Time {
@@ -125,11 +124,10 @@ impl Node {
 
     /// Leaves a device; its sessions close.
     pub fn leave(&mut self, now: Time, udid: &str) -> Result<(), ApiError> {
-        let (handle, _) = self.online_link(udid).ok_or(ApiError::NetworkNotFound)?;
-        if let Some(connection) = self.net.connection(handle) {
-            connection.close();
+        self.online_link(udid).ok_or(ApiError::NetworkNotFound)?;
+        while let Some((handle, _)) = self.online_link(udid) {
+            self.drop_link(now, handle, ApiError::NetworkNotFound);
         }
-        self.drop_link(now, handle, ApiError::NetworkNotFound);
         self.settle(now);
         Ok(())
     }
@@ -159,6 +157,16 @@ impl Node {
         })
     }
 
+    /// Takes a connection for authentication.
+    pub(super) fn accept_link(&mut self, now: Time, handle: Handle, from: Ipv4Addr) {
+        if self.links.len() >= MOST_LINKS {
+            self.malformed(from, "authentication: too many connections");
+            self.net.abort(now, handle);
+            return;
+        }
+        self.links.insert(handle, Link::new(now, from, false, String::new()));
+    }
+
     pub(super) fn poll_links(&mut self, now: Time) {
         let handles: Vec<Handle> = self.links.keys().copied().collect();
         for handle in handles {
@@ -174,6 +182,7 @@ impl Node {
         };
         if link.stage == Stage::Connecting && connection.is_open() {
             link.stage = Stage::Identity;
+            link.deadline = link.deadline.min(now + AUTH_TIMEOUT);
             let ask = Identity::Get { udid: self.udid.clone(), auth_id: self.udid.clone() };
             self.send_packet(now, handle, Module::TRUST_ENGINE, None, 0, &ask.encode());
         }
@@ -205,7 +214,8 @@ impl Node {
         }
         let Some(link) = self.links.get(&handle) else { return };
         if link.deadline <= now {
-            let why = if link.is_online() { ApiError::Timeout } else { ApiError::AuthTimeout };
+            let connected = !matches!(link.stage, Stage::Connecting | Stage::Online);
+            let why = if connected { ApiError::AuthTimeout } else { ApiError::Timeout };
             self.refuse_link(now, handle, why);
         }
     }
@@ -357,23 +367,21 @@ impl Node {
     }
 
     fn came_online(&mut self, now: Time, handle: Handle) {
+        let Some(link) = self.links.get(&handle) else { return };
+        let (udid, name, ip, client) = (link.udid.clone(), link.name.clone(), link.peer, link.client);
+        // A peer that moved or restarted knows nothing of what was open.
+        let others = self.links.iter().filter(|(_, link)| link.is_online() && link.udid == udid);
+        let gone = others.filter(|(_, link)| link.peer != ip || now.since(link.online_since) >= JOIN_TIMEOUT);
+        for other in gone.map(|(other, _)| *other).collect::<Vec<_>>() {
+            self.refuse_link(now, other, ApiError::NetworkNotFound);
+        }
+        // Two that join each other at once have two connections, and need only one of them to be online.
+        let known = self.online_link(&udid).is_some();
         let Some(link) = self.links.get_mut(&handle) else { return };
         link.stage = Stage::Online;
+        link.online_since = now;
         link.deadline = now + SILENCE;
-        link.next_beat = if link.client { now + HEARTBEAT } else { Time::MAX };
-        let (udid, name, ip, client) = (link.udid.clone(), link.name.clone(), link.peer, link.client);
-        // The peer restarted, or both joined at once: the newer connection counts.
-        let old: Vec<Handle> = self
-            .links
-            .iter()
-            .filter(|(other, link)| **other != handle && link.is_online() && link.udid == udid)
-            .map(|(other, _)| *other)
-            .collect();
-        let known = !old.is_empty();
-        for other in old {
-            self.net.abort(now, other);
-            self.links.remove(&other);
-        }
+        link.next_beat = if client { now + HEARTBEAT } else { Time::MAX };
         if !known {
             self.tell(Event::Online { udid: udid.clone(), name, ip });
         }
@@ -441,8 +449,10 @@ impl Node {
             connection.close();
         }
         if link.is_online() {
-            self.close_sessions_with(now, &link.udid);
-            self.tell(Event::Offline { udid: link.udid });
+            if self.online_link(&link.udid).is_none() {
+                self.close_sessions_with(now, &link.udid);
+                self.tell(Event::Offline { udid: link.udid });
+            }
         } else if link.client {
             self.tell(Event::Joined { udid: link.udid, result: Err(why) });
         }

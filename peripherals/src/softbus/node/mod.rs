@@ -252,7 +252,7 @@ impl Node {
                 let Some(connection) = self.net.connection(handle) else { continue };
                 let from = connection.remote.0;
                 if port == self.auth_port {
-                    self.links.insert(handle, link::Link::server(now, from));
+                    self.accept_link(now, handle, from);
                 } else {
                     self.accept_session(now, handle, from);
                 }

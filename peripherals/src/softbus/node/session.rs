@@ -280,6 +280,7 @@ impl Node {
 
     pub(super) fn accept_session(&mut self, now: Time, handle: Handle, from: Ipv4Addr) {
         if self.sessions.asking.len() >= MOST_ASKING {
+            self.malformed(from, "session request: too many connections");
             self.net.abort(now, handle);
             return;
         }

@@ -1,163 +1,13 @@
-//! Nodes of the soft bus against each other over a simulated wire.
-
-#![expect(clippy::unwrap_used)]
+//! Nodes meet, talk, lose each other and recover.
 
 use consort_core::Time;
 use consort_core::rng::Rng;
 use consort_core::state;
-use consort_peripherals::softbus::node::{Event, Frequency, How, Misbehaviour, Service, SessionId};
-use consort_peripherals::softbus::{ApiError, DeviceType, Key, Mac, Node, NodeConfig, Role, Trusted};
+use consort_peripherals::softbus::node::{Event, How, Misbehaviour, SessionId};
+use consort_peripherals::softbus::{ApiError, Key, Node, Role};
 use proptest::prelude::*;
 
-const LATENCY: Time = Time::from_us(200);
-const DDMP: u32 = 1 << 6;
-
-fn udid(index: usize) -> String {
-    format!("{index:064X}")
-}
-
-fn config(index: usize, role: Role, of: usize) -> NodeConfig {
-    NodeConfig {
-        name: format!("device-{index}"),
-        role,
-        device_type: DeviceType(if index == 0 { 0x0E } else { 0x6D }),
-        udid: udid(index),
-        mac: Mac([2, 0, 0, 0, 0, index as u8 + 1]),
-        ip: [192, 168, 1, index as u8 + 1].into(),
-        trust: (0..of)
-            .filter(|other| *other != index)
-            .map(|other| Trusted { udid: udid(other), key: Key([(other + index) as u8; 16]), answers: true })
-            .collect(),
-        ..NodeConfig::default()
-    }
-}
-
-/// Nodes on one switch, in their own virtual time.
-struct Lan {
-    nodes: Vec<Node>,
-    now: Time,
-    flying: Vec<(Time, usize, Vec<u8>)>,
-    rng: Rng,
-    /// Frames lost, of 1000.
-    loss: u64,
-    cut: bool,
-    frames: usize,
-    events: Vec<(Time, usize, Event)>,
-    /// Saved and restored after every step.
-    restores: bool,
-}
-
-impl Lan {
-    fn new(configs: Vec<NodeConfig>, seed: u64) -> Self {
-        let nodes = configs
-            .into_iter()
-            .enumerate()
-            .map(|(index, config)| Node::new(config, Rng::new(seed, &udid(index))));
-        Self {
-            nodes: nodes.collect(),
-            now: Time::ZERO,
-            flying: Vec::new(),
-            rng: Rng::new(seed, "lan"),
-            loss: 0,
-            cut: false,
-            frames: 0,
-            events: Vec::new(),
-            restores: false,
-        }
-    }
-
-    fn roles(roles: &[Role]) -> Self {
-        let all = roles.iter().enumerate().map(|(index, role)| config(index, *role, roles.len()));
-        Self::new(all.collect(), 1)
-    }
-
-    fn collect(&mut self, index: usize) {
-        for frame in self.nodes[index].take_frames() {
-            self.frames += 1;
-            for other in 0..self.nodes.len() {
-                if other != index && !self.cut && self.rng.below(1000) >= self.loss {
-                    self.flying.push((self.now + LATENCY, other, frame.clone()));
-                }
-            }
-        }
-        while let Some(event) = self.nodes[index].take_event() {
-            self.events.push((self.now, index, event));
-        }
-        if self.restores {
-            let saved = state::to_bytes(&self.nodes[index]).unwrap();
-            self.nodes[index] = state::from_bytes(&saved).unwrap();
-        }
-    }
-
-    fn call<R>(&mut self, index: usize, call: impl FnOnce(&mut Node, Time) -> R) -> R {
-        let result = call(&mut self.nodes[index], self.now);
-        self.collect(index);
-        result
-    }
-
-    fn run_for(&mut self, span: Time) {
-        let end = self.now + span;
-        let mut steps = 0;
-        loop {
-            let wake =
-                (0..self.nodes.len()).map(|index| (self.nodes[index].next_wake(), index)).min().unwrap();
-            let flying = self.flying.first().map_or(Time::MAX, |(at, ..)| *at);
-            let next = wake.0.min(flying);
-            if next >= end {
-                break;
-            }
-            steps = if next > self.now { 0 } else { steps + 1 };
-            assert!(steps < 10_000, "time stands still at {}", self.now);
-            self.now = self.now.max(next);
-            if flying <= wake.0 {
-                let (_, index, frame) = self.flying.remove(0);
-                self.call(index, |node, now| node.receive(now, &frame));
-            } else {
-                self.call(wake.1, |node, now| node.wake(now));
-            }
-        }
-        self.now = end;
-    }
-
-    fn count(&self, wanted: impl Fn(&Event) -> bool) -> usize {
-        self.events.iter().filter(|(_, _, event)| wanted(event)).count()
-    }
-
-    fn malformed(&self) -> Vec<&str> {
-        let texts = self.events.iter().filter_map(|(_, _, event)| match event {
-            Event::Malformed { what, .. } => Some(what.as_str()),
-            _ => None,
-        });
-        texts.collect()
-    }
-
-    /// Node 0 finds, joins and opens a session with every other node.
-    fn meet(&mut self, patience: Time) -> Vec<SessionId> {
-        for index in 1..self.nodes.len() {
-            self.call(index, |node, now| node.publish(now, service(How::Passive)).unwrap());
-            self.call(index, |node, _| node.create_session_server("pkg", "sensor").unwrap());
-        }
-        self.call(0, |node, _| node.create_session_server("pkg", "phone").unwrap());
-        self.call(0, |node, now| node.refresh(now, service(How::Active)).unwrap());
-        self.run_for(patience);
-        assert_eq!(self.nodes[0].found().count(), self.nodes.len() - 1);
-        let mut ids = Vec::new();
-        for index in 1..self.nodes.len() {
-            self.call(0, |node, now| node.join(now, &udid(index)).unwrap());
-            self.run_for(patience);
-            assert!(self.nodes[0].online().any(|online| online == udid(index)), "{:?}", self.events);
-            ids.push(
-                self.call(0, |node, now| node.open_session(now, "phone", "sensor", &udid(index)).unwrap()),
-            );
-            self.run_for(patience);
-        }
-        ids
-    }
-}
-
-fn service(how: How) -> Service {
-    Service { id: 1, capability: DDMP, how, frequency: Frequency::Low, data: Vec::new() }
-}
+use super::lan::{Lan, config, service, udid};
 
 #[test]
 fn a_phone_meets_every_kind_of_device() {
@@ -194,20 +44,6 @@ fn a_lite_device_neither_seeks_nor_opens() {
         assert_eq!(node.open_session(now, "a", "b", &udid(1)), Err(ApiError::NotImplement));
         assert_eq!(node.send_file(SessionId(1)), Err(ApiError::NotImplement));
     });
-}
-
-#[test]
-fn an_active_search_broadcasts_on_its_schedule() {
-    let mut lan = Lan::roles(&[Role::Standard]);
-    for (frequency, count, seconds) in [(Frequency::Low, 12, 5), (Frequency::SuperHigh, 48, 10)] {
-        let before = lan.frames;
-        lan.call(0, |node, now| node.refresh(now, Service { frequency, ..service(How::Active) }).unwrap());
-        // Just short of half: the next broadcast is due at half.
-        lan.run_for(Time::from_ms(seconds * 500 - 1));
-        assert_eq!(lan.frames - before, count / 2);
-        lan.run_for(Time::from_secs(60));
-        assert_eq!(lan.frames - before, count);
-    }
 }
 
 #[test]
@@ -297,6 +133,56 @@ fn a_quiet_link_stays_online() {
 }
 
 #[test]
+fn a_peer_that_restarts_or_moves_leaves_no_sessions_behind() {
+    for moves in [false, true] {
+        let mut lan = Lan::roles(&[Role::Standard, Role::Standard]);
+        lan.meet(Time::from_ms(500));
+        lan.run_for(Time::from_secs(20));
+        // The watch says nothing, so no TCP tells it that the phone forgot everything.
+        for round in 1..=25 {
+            if moves {
+                let ip = [192, 168, 1, 100 + round].into();
+                lan.call(0, |node, now| node.set_ip(now, ip));
+            } else {
+                let fresh = config(0, Role::Standard, 2);
+                lan.nodes[0] = Node::new(fresh, Rng::new(round.into(), "restart"));
+            }
+            lan.events.clear();
+            lan.meet(Time::from_secs(6));
+            let at_watch = |wanted: fn(&Event) -> bool| {
+                lan.events.iter().filter(|(_, index, event)| *index == 1 && wanted(event)).count()
+            };
+            assert_eq!(at_watch(|event| matches!(event, Event::SessionClosed { .. })), 1, "round {round}");
+            assert_eq!(at_watch(|event| matches!(event, Event::Offline { .. })), 1, "round {round}");
+            assert_eq!(at_watch(|event| matches!(event, Event::Online { .. })), 1, "round {round}");
+        }
+    }
+}
+
+#[test]
+fn two_devices_that_join_each_other_at_once_stay_together() {
+    let mut lan = Lan::roles(&[Role::Standard, Role::Standard]);
+    for index in 0..2 {
+        lan.call(index, |node, now| node.publish(now, service(How::Passive)).unwrap());
+        lan.call(index, |node, now| node.refresh(now, service(How::Active)).unwrap());
+        lan.call(index, |node, _| node.create_session_server("pkg", "talk").unwrap());
+    }
+    lan.run_for(Time::from_ms(100));
+    for (index, other) in [(0, 1), (1, 0)] {
+        lan.call(index, |node, now| node.join(now, &udid(other)).unwrap());
+    }
+    lan.run_for(Time::from_ms(100));
+    let id = lan.call(0, |node, now| node.open_session(now, "talk", "talk", &udid(1))).unwrap();
+    lan.run_for(Time::from_secs(60));
+    lan.call(0, |node, now| node.send_message(now, id, b"still here")).unwrap();
+    lan.run_for(Time::from_secs(1));
+    assert_eq!(lan.count(|event| matches!(event, Event::Online { .. })), 2, "once each");
+    assert_eq!(lan.count(|event| matches!(event, Event::Joined { result: Ok(()), .. })), 2);
+    assert_eq!(lan.count(|event| matches!(event, Event::Offline { .. } | Event::SessionClosed { .. })), 0);
+    assert_eq!(lan.count(|event| matches!(event, Event::Message { .. })), 1);
+}
+
+#[test]
 fn misbehaviour_is_reported_and_harms_nobody_else() {
     for (how, told, survives) in [
         (Misbehaviour::BadMagic, "bad magic", false),
@@ -352,7 +238,7 @@ fn story(seed: u64, loss: u64, restores: bool) -> (Vec<(Time, usize, Event)>, us
         let _ = lan.call(0, |node, now| node.send_message(now, id, b"story"));
     }
     lan.run_for(Time::from_secs(15));
-    (lan.events, lan.frames)
+    (lan.events, lan.sent.len())
 }
 
 proptest! {

@@ -1,28 +1,23 @@
 //! `--pcap`: the frames of a run as one pcapng file, an interface per link, with what faults did to them.
 
-mod air;
-mod pcapng;
-
-use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
 use consort_core::Time;
+use consort_core::capture::{LinkType, Writer};
 use consort_core::component::PortKind;
 use consort_core::fleet::{Carried, Fleet};
 use consort_core::link::{Fate, Rule};
-use consort_core::radio::Packet;
 
 use crate::failure::Failure;
-use pcapng::LinkType;
 
 /// Its name in the folder of `--pcap`.
 pub const FILE: &str = "frames.pcapng";
 
 struct Link {
     name: String,
-    radio: bool,
+    kind: PortKind,
     /// The devices at its ends.
     ends: Vec<String>,
 }
@@ -30,66 +25,43 @@ struct Link {
 /// An open capture.
 pub struct Capture {
     path: PathBuf,
-    out: BufWriter<File>,
+    out: Writer<BufWriter<File>>,
     error: Option<io::Error>,
     links: Vec<Link>,
-    interfaces: BTreeMap<(usize, LinkType), u32>,
 }
 
 impl Capture {
     /// Creates the file in `folder`, and the folder where needed.
     pub fn create(folder: &Path, fleet: &Fleet) -> Result<Self, Failure> {
         let path = folder.join(FILE);
-        let created = std::fs::create_dir_all(folder).and_then(|()| File::create(&path));
-        let file = created.map_err(|error| Failure::bad(format!("{}: {error}", path.display())))?;
+        let application = concat!("consort ", env!("CARGO_PKG_VERSION"));
+        let created = std::fs::create_dir_all(folder)
+            .and_then(|()| File::create(&path))
+            .and_then(|file| Writer::new(BufWriter::new(file), application));
+        let out = created.map_err(|error| Failure::bad(format!("{}: {error}", path.display())))?;
         let links = fleet.links().map(|(name, ends)| {
             let port = |device: usize, port: u16| fleet.ports(device).get(usize::from(port));
             let kind = ends.first().and_then(|end| port(end.device, end.port)).map(|port| port.kind);
             Link {
                 name: name.to_owned(),
-                radio: kind == Some(PortKind::Radio),
+                kind: kind.unwrap_or(PortKind::Ethernet),
                 ends: ends.iter().map(|end| fleet.names()[end.device].clone()).collect(),
             }
         });
-        let links = links.collect();
-        let mut capture =
-            Self { path, out: BufWriter::new(file), error: None, links, interfaces: BTreeMap::new() };
-        let application = concat!("consort ", env!("CARGO_PKG_VERSION"));
-        capture.note(|out, _| pcapng::section(out, application));
-        for link in 0..capture.links.len() {
-            if !capture.links[link].radio {
-                capture.interface(link, LinkType::Ethernet);
-            }
+        let mut capture = Self { path, out, error: None, links: links.collect() };
+        // An Ethernet link shows even when nothing is said on it.
+        for link in capture.links.iter().filter(|link| link.kind == PortKind::Ethernet) {
+            capture.error = capture.error.or(capture.out.interface(&link.name, LinkType::Ethernet).err());
         }
         Ok(capture)
     }
 
     /// Writes, unless something went wrong before.
-    fn note(&mut self, write: impl FnOnce(&mut BufWriter<File>, &[Link]) -> io::Result<()>) {
-        if self.error.is_none() {
-            self.error = write(&mut self.out, &self.links).err();
-        }
-    }
-
-    /// The number of a link's interface; radio links have one for each kind of packet that is seen.
-    fn interface(&mut self, link: usize, kind: LinkType) -> u32 {
-        if let Some(number) = self.interfaces.get(&(link, kind)) {
-            return *number;
-        }
-        let number = self.interfaces.len() as u32;
-        self.interfaces.insert((link, kind), number);
-        self.note(|out, links| pcapng::interface(out, kind, &links[link].name));
-        number
-    }
-
     fn put(&mut self, link: usize, at: Time, data: &[u8], comment: &str) {
-        let (kind, bytes) = match self.links[link].radio.then(|| Packet::decode(data)) {
-            Some(Ok(packet)) => air::describe(&packet),
-            Some(Err(_)) => (LinkType::Air, data.to_vec()),
-            None => (LinkType::Ethernet, data.to_vec()),
-        };
-        let interface = self.interface(link, kind);
-        self.note(|out, _| pcapng::frame(out, interface, at, &bytes, comment));
+        if self.error.is_none() {
+            let link = &self.links[link];
+            self.error = self.out.frame(&link.name, link.kind, at, data, comment).err();
+        }
     }
 
     /// Adds a frame as it was sent, and once more for each receiver that gets other bytes.
@@ -107,9 +79,9 @@ impl Capture {
     }
 
     /// Ends the file; an error of any write comes out here.
-    pub fn finish(mut self) -> Result<(), Failure> {
-        let flushed = self.out.flush();
-        match self.error.take().or(flushed.err()) {
+    pub fn finish(self) -> Result<(), Failure> {
+        let finished = self.out.finish();
+        match self.error.or(finished.err()) {
             None => Ok(()),
             Some(error) => Err(Failure::bad(format!("{}: {error}", self.path.display()))),
         }

@@ -1,7 +1,5 @@
 //! Scripted nodes as members of a fleet.
 
-#![expect(clippy::unwrap_used)]
-
 use std::sync::{Arc, Mutex};
 
 use consort_core::Time;

@@ -1,8 +1,7 @@
 //! Packets on the air in the forms that Wireshark knows.
 
-use consort_core::radio::{Modulation, Packet};
-
-use super::pcapng::LinkType;
+use super::LinkType;
+use crate::radio::{Modulation, Packet};
 
 /// BLE: access address, header, CRC.
 const ACCESS_ADDRESS: usize = 4;
@@ -92,7 +91,7 @@ fn plain(packet: &Packet) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use consort_core::Time;
+    use crate::time::Time;
 
     #[test]
     fn whitening_is_the_shift_register_of_the_core_specification() {
