@@ -155,6 +155,10 @@ pub trait Core: State + Send {
     fn memory_mut(&mut self) -> &mut dyn Memory;
     /// A word of a core-private peripheral without side effects, or `None` where there is none.
     fn peek_private(&self, addr: Addr) -> Option<u32>;
+    /// Where the distributor of its Generic Interrupt Controller is, if it has one.
+    fn gic(&self) -> Option<Addr> {
+        None
+    }
 
     /// Reset, as the architecture does it: reads its start address from memory, keeps the cycle count.
     fn reset(&mut self);

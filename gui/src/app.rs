@@ -14,11 +14,14 @@ use crate::model::Model;
 use crate::palette::{self, Palette};
 use crate::panels::{Panel, home, memory, run_bar};
 use crate::settings::Settings;
+use crate::svd::Book;
 use crate::wish::Wish;
 use crate::{layout, theme};
 
-/// How often the run is looked at.
+/// How often a run is looked at while it runs: nobody sees more pictures in a second.
 const LOOK: Duration = Duration::from_millis(33);
+/// The same while it rests and nobody touches the window: only other clients may change anything.
+const REST: Duration = Duration::from_millis(200);
 /// Frames that are not measured at first: fonts and pictures come to the graphics card.
 const WARM_UP: usize = 30;
 /// The most messages taken in before the window is drawn again.
@@ -57,6 +60,7 @@ impl App {
         }
         let mut model = Model::default();
         model.home.recent = std::mem::take(&mut settings.recent);
+        model.books = settings.books.iter().map(|(board, path)| (board.clone(), Book::read(path))).collect();
         Self {
             model,
             context: context.clone(),
@@ -114,7 +118,7 @@ impl App {
     /// Shows the run at an address; it `owns` the run when closing it shall end the run.
     pub fn attach(&mut self, address: &str, token: &str, owns: bool) -> Result<(), String> {
         let window = self.context.clone();
-        let client = Client::connect(address, token, move || window.request_repaint())
+        let client = Client::connect(address, token, move || window.request_repaint_after(LOOK))
             .map_err(|error| format!("cannot reach a run at {address}: {error}"))?;
         self.leave();
         self.model.begin();
@@ -184,10 +188,17 @@ impl App {
         }
     }
 
+    /// How long it is until the run is looked at again.
+    fn pace(&self) -> Duration {
+        let touched = self.context.input(|input| !input.events.is_empty());
+        if self.model.status.running || touched { LOOK } else { REST }
+    }
+
     /// Asks how the run is, unless earlier questions are still open.
     fn look(&mut self) {
+        let pace = self.pace();
         let Some(client) = &mut self.client else { return };
-        if client.open() > 0 || self.looked.is_some_and(|last| last.elapsed() < LOOK) {
+        if client.open() > 0 || self.looked.is_some_and(|last| last.elapsed() < pace) {
             return;
         }
         (self.looked, self.looks) = (Some(Instant::now()), self.looks + 1);
@@ -253,7 +264,13 @@ impl App {
     }
 
     fn open(&mut self, file: PathBuf) {
-        if file.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("json")) {
+        let is = |wanted| file.extension().is_some_and(|kind| kind.eq_ignore_ascii_case(wanted));
+        if is("svd") && self.model.fleet.devices.is_empty() {
+            self.model.trouble = Some("An SVD file is for the board of a device: open a fleet first.".to_owned());
+        } else if is("svd") {
+            self.model.wish(Wish::Book(file));
+            self.model.wish(Wish::Show(Panel::Peripherals));
+        } else if is("json") {
             let file = std::path::absolute(&file).unwrap_or(file);
             self.model.home.remember(file.clone());
             let name = file.display().to_string();
@@ -290,6 +307,17 @@ impl App {
                 self.model.begin();
                 self.model.home.file = None;
             }
+            Wish::Book(file) => {
+                let board = self.model.board();
+                let file = std::path::absolute(&file).unwrap_or(file);
+                self.model.books.insert(board.clone(), Book::read(&file));
+                self.settings.books.insert(board, file);
+            }
+            Wish::ForgetBook => {
+                let board = self.model.board();
+                self.model.books.remove(&board);
+                self.settings.books.remove(&board);
+            }
             Wish::Theme => {
                 self.settings.light = !self.settings.light;
                 theme::choose(&self.context, self.settings.light);
@@ -321,7 +349,8 @@ impl App {
         if !self.model.fleet.devices.is_empty() {
             egui::Panel::top("run bar").show(ui, |ui| run_bar::ui(ui, &mut self.model));
         }
-        egui::CentralPanel::no_frame().frame(egui::Frame::new().fill(theme::ground())).show(ui, |ui| {
+        // The ground is what the window is cleared with.
+        egui::CentralPanel::no_frame().show(ui, |ui| {
             if !self.model.fleet.devices.is_empty() {
                 layout::ui(ui, &mut self.tree, &mut self.model);
             } else if self.client.is_some() {
@@ -340,10 +369,12 @@ impl App {
         for command in self.model.take_asked() {
             if let Some(client) = &mut self.client {
                 client.ask(command);
+                // What it changes shall be seen at once.
+                self.looked = None;
             }
         }
         self.look();
-        ui.ctx().request_repaint_after(LOOK);
+        ui.ctx().request_repaint_after(self.pace());
     }
 
     fn keep(&mut self, path: &Path) {
@@ -357,6 +388,10 @@ impl App {
 impl eframe::App for App {
     fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
         self.draw(ui);
+    }
+
+    fn clear_color(&self, _visuals: &egui::Visuals) -> [f32; 4] {
+        theme::ground().to_normalized_gamma_f32()
     }
 
     fn on_exit(&mut self, _gl: Option<&eframe::glow::Context>) {

@@ -18,6 +18,7 @@ pub mod panels;
 pub mod parts;
 pub mod picture;
 pub mod settings;
+pub mod svd;
 pub mod theme;
 pub mod watch;
 pub mod wish;

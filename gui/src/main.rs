@@ -1,7 +1,7 @@
 //! `consort-gui`: the inspector's window. `consort gui` starts it.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where the program talks")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use consort_gui::app::App;
@@ -56,6 +56,13 @@ fn usage(wrong: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
+/// Whether anything but the processor draws: kernel devices of graphics cards, NVIDIA's own driver, WSL's.
+fn has_graphics_card() -> bool {
+    let nodes = std::fs::read_dir("/dev/dri").into_iter().flatten().flatten();
+    nodes.map(|node| node.file_name()).any(|name| name.to_string_lossy().starts_with("renderD"))
+        || ["/dev/nvidia0", "/dev/dxg"].into_iter().any(|node| Path::new(node).exists())
+}
+
 fn show(starts: bool, frames: Option<usize>, place: Option<String>) -> Result<(), String> {
     let viewport = egui::ViewportBuilder::default()
         .with_title("Consort")
@@ -64,9 +71,14 @@ fn show(starts: bool, frames: Option<usize>, place: Option<String>) -> Result<()
     let mut options = eframe::NativeOptions { viewport, ..Default::default() };
     // What is measured does not wait for the screen.
     options.glow_options.vsync = frames.is_none();
+    let smooth = has_graphics_card();
+    options.dithering = smooth;
     let start = move |creation: &eframe::CreationContext<'_>| {
         let context = &creation.egui_ctx;
         theme::set(context);
+        if !smooth {
+            theme::plain(context);
+        }
         let mut app = App::new(context, settings::file());
         if starts {
             let window = context.clone();

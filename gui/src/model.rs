@@ -17,6 +17,7 @@ use crate::client::Arrived;
 use crate::code::Code;
 use crate::console::Console;
 use crate::decode::Layer;
+use crate::svd::Book;
 use crate::home::Home;
 use crate::lane::Lane;
 use crate::parts::Parts;
@@ -57,6 +58,8 @@ pub struct Model {
     pub home: Home,
     /// The selected device's on-chip blocks.
     pub peripherals: Vec<PeripheralState>,
+    /// Register names out of SVD files, by board; what is wrong with a file that cannot be read.
+    pub books: BTreeMap<String, Result<Book, String>>,
     /// Names `block.register` of values that differ from the last look.
     pub changed_registers: BTreeSet<(String, u32)>,
     /// UART output by device and port.
@@ -121,6 +124,8 @@ pub struct Inputs {
     pub search: String,
     /// Only blocks with this.
     pub block_filter: String,
+    /// The SVD file to read.
+    pub book: String,
     /// What is searched for in the console.
     pub console_search: String,
     /// The number of the line that was found.
@@ -190,6 +195,11 @@ impl Model {
     /// The selected device's name, empty when there is none.
     pub fn name(&self) -> String {
         self.fleet.devices.get(self.selected).map(|device| device.name.clone()).unwrap_or_default()
+    }
+
+    /// The selected device's board, empty when there is none.
+    pub fn board(&self) -> String {
+        self.fleet.devices.get(self.selected).map(|device| device.board.clone()).unwrap_or_default()
     }
 
     /// A device's number.
@@ -274,6 +284,7 @@ impl Model {
     pub fn begin(&mut self) {
         let before = std::mem::take(self);
         self.home = before.home;
+        self.books = before.books;
         self.places = before.places;
         self.breakpoints = before.breakpoints;
         self.watches = before.watches;

@@ -1,5 +1,6 @@
 //! What is kept from one start to the next: the arrangement of the panels, the theme, files opened lately.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use egui_tiles::Tree;
@@ -18,6 +19,8 @@ pub struct Settings {
     pub zoom: Option<f32>,
     /// Files opened lately, the latest first.
     pub recent: Vec<PathBuf>,
+    /// SVD files, by board.
+    pub books: BTreeMap<String, PathBuf>,
     /// The arrangement of the panels.
     pub layout: Option<Tree<Panel>>,
 }
@@ -57,9 +60,10 @@ mod tests {
         let path = folder.path().join("deep").join("inspector.json");
         let layout = Some(layout::first());
         let recent = vec![PathBuf::from("a.json")];
-        Settings { light: true, zoom: Some(1.5), recent: recent.clone(), layout }.write(&path);
+        let books = BTreeMap::from([("microbit".to_owned(), PathBuf::from("nrf51.svd"))]);
+        Settings { light: true, zoom: Some(1.5), recent: recent.clone(), books: books.clone(), layout }.write(&path);
         let read = Settings::read(&path);
-        assert_eq!((read.light, read.zoom, read.recent), (true, Some(1.5), recent));
+        assert_eq!((read.light, read.zoom, read.recent, read.books), (true, Some(1.5), recent, books));
         assert!(read.layout.is_some());
         for nonsense in ["", "[]", r#"{"light":true,"layout":{"root":null,"tiles":{}},"zoom":1e9}"#] {
             std::fs::write(&path, nonsense).unwrap();

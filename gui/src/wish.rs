@@ -24,6 +24,10 @@ pub enum Wish {
     Attach(String),
     /// Leave the run and show the start.
     Home,
+    /// Register names for the selected device's board, out of an SVD file.
+    Book(PathBuf),
+    /// Only the models' names for that board.
+    ForgetBook,
     /// Light or dark.
     Theme,
     /// The arrangement of the panels as it was at first.

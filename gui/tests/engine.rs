@@ -100,6 +100,15 @@ impl Run {
     }
 }
 
+/// A fleet of one device.
+fn one(board: &str, firmware: &str) -> PathBuf {
+    let device = serde_json::json!({ "board": board, "firmware": folder().join(format!("firmware/bin/{firmware}.elf")) });
+    let fleet = serde_json::json!({ "seed": 42, "devices": { (board): device } });
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("one-{board}.json"));
+    std::fs::write(&path, fleet.to_string()).unwrap();
+    path
+}
+
 /// The whole inspector on a run, without a window.
 fn inspector(run: &Run) -> Harness<'static, App> {
     let mut app = App::new(&egui::Context::default(), None);
@@ -108,7 +117,7 @@ fn inspector(run: &Run) -> Harness<'static, App> {
         .with_size([1500.0, 900.0])
         .with_context_setup(theme::set)
         .build_ui_state(|ui, app: &mut App| app.draw(ui), app);
-    wait(&mut harness, "the fleet", |app| app.model.fleet.devices.len() == 4);
+    wait(&mut harness, "the fleet", |app| !app.model.fleet.devices.is_empty());
     harness
 }
 
@@ -126,6 +135,13 @@ fn wait(harness: &mut Harness<'_, App>, what: &str, is: impl Fn(&App) -> bool) {
 fn run_until(harness: &mut Harness<'_, App>, until: Time) {
     harness.state_mut().model.ask(Command::Run { until: Some(until) });
     wait(harness, "the pause", |app| app.model.status.now == until && !app.model.status.running);
+}
+
+/// Lets the run come to its end.
+fn finish(mut harness: Harness<'_, App>, run: Run) -> String {
+    harness.state_mut().model.ask(Command::End);
+    wait(&mut harness, "the end", |app| app.model.trouble.is_some());
+    run.digest()
 }
 
 fn said(app: &App, device: &str) -> String {
@@ -148,9 +164,70 @@ fn a_press_on_the_watchs_button_answers_its_alarm() {
     harness.run_steps(3);
     run_until(&mut harness, Time::from_secs(13));
     assert!(said(harness.state(), "watch-1").contains("answered"), "{}", said(harness.state(), "watch-1"));
-    harness.state_mut().model.ask(Command::End);
-    wait(&mut harness, "the end", |app| app.model.trouble.is_some());
-    run.digest();
+    finish(harness, run);
+}
+
+/// What a part shows at a time.
+fn shown(harness: &mut Harness<'_, App>, at: Time, device: &str, part: &str) -> Vec<egui::Color32> {
+    run_until(harness, at);
+    // Answers come in the order of the questions: that for the picture before this one.
+    harness.state_mut().model.digest = None;
+    harness.state_mut().model.ask(Command::Digest);
+    wait(harness, "the digest", |app| app.model.digest.is_some());
+    harness.state().model.parts.picture(device, part).unwrap().colours.clone()
+}
+
+#[test]
+fn a_finger_and_a_button_on_the_watchs_picture_reach_its_firmware() {
+    let run = Run::start(&one("pinetime", "pinetime"), &["--for", "60s", "--paused"]);
+    let mut harness = inspector(&run);
+    wait(&mut harness, "the parts", |app| app.model.parts.known.contains_key("pinetime"));
+    let face = shown(&mut harness, Time::from_ms(2_000), "pinetime", "screen");
+    let rest = shown(&mut harness, Time::from_ms(2_500), "pinetime", "screen");
+    let lit = face.iter().filter(|pixel| **pixel != theme::pixel([0; 3])).count();
+    assert!(lit > 1_000 && face == rest, "the face has {lit} pixels and stays");
+    // A finger goes from right to left over the picture: the next page.
+    let screen = harness.get_by_label("screen of pinetime").rect();
+    let at = |part: f32| screen.min + screen.size() * egui::vec2(part, 0.5);
+    harness.hover_at(at(0.8));
+    harness.run_steps(1);
+    harness.drag_at(at(0.8));
+    harness.run_steps(2);
+    run_until(&mut harness, Time::from_ms(2_560));
+    harness.hover_at(at(0.2));
+    harness.run_steps(2);
+    run_until(&mut harness, Time::from_ms(2_620));
+    harness.drop_at(at(0.2));
+    harness.run_steps(2);
+    let page = shown(&mut harness, Time::from_ms(3_200), "pinetime", "screen");
+    let differs = |other: &[egui::Color32]| face.iter().zip(other).filter(|(a, b)| a != b).count();
+    assert!(differs(&page) > 1_000, "only {} pixels are others", differs(&page));
+    // The button goes back to the face.
+    harness.get_by_label("pinetime button pressed").click();
+    harness.run_steps(3);
+    let back = shown(&mut harness, Time::from_ms(4_000), "pinetime", "screen");
+    let lit = |pixels: &[egui::Color32]| pixels.iter().filter(|pixel| **pixel != theme::pixel([0; 3])).count();
+    eprintln!("lit {} {} {} {}", lit(&face), lit(&page), lit(&back), said(harness.state(), "pinetime"));
+    assert!(differs(&back) < 200, "{} pixels are others", differs(&back));
+    finish(harness, run);
+}
+
+#[test]
+fn a_phones_interrupt_controller_is_listed() {
+    let run = Run::start(&one("phone", "phone"), &["--for", "60s", "--paused"]);
+    let mut harness = inspector(&run);
+    harness.state_mut().model.wish(Wish::Show(Panel::Interrupts));
+    run_until(&mut harness, Time::from_ms(500));
+    wait(&mut harness, "its timer", |app| {
+        app.model.interrupts.iter().any(|known| known.name.contains("timer") && known.enabled)
+    });
+    let interrupts = harness.state().model.interrupts.clone();
+    let of = |name: &str| interrupts.iter().find(|known| known.name == name).unwrap();
+    // What the firmware's board.c enables, and what is wired without being used.
+    assert_eq!((of("uart0").enabled, of("uart0").priority), (true, Some(0x80)), "{interrupts:?}");
+    assert!(!of("touch").enabled);
+    assert!(harness.query_by_label("softbus").is_some());
+    finish(harness, run);
 }
 
 #[test]

@@ -22,6 +22,7 @@ use consort_gui::model::Model;
 use consort_gui::palette::{self, Palette};
 use consort_gui::panels::{self, Panel, run_bar};
 use consort_gui::picture::Pixels;
+use consort_gui::svd::Book;
 use consort_gui::wish::Wish;
 use consort_gui::{layout, theme};
 use egui_kittest::Harness;
@@ -250,6 +251,43 @@ fn the_run_bar_runs_pauses_steps_and_tells_the_time() {
     reply(harness.state_mut(), Answer::Digest("0123456789abcdef".to_owned()), None);
     harness.run_steps(2);
     assert!(harness.query_by_label("01234567").is_some());
+}
+
+#[test]
+fn an_svd_file_names_what_the_models_do_not() {
+    const CHIP: &str = "<device><name>tiny</name><addressUnitBits>8</addressUnitBits><width>32</width><size>32</size>\
+        <peripherals><peripheral><name>UART0</name><baseAddress>0x40004000</baseAddress><registers>\
+        <register><name>BAUD</name><addressOffset>0x10</addressOffset></register></registers></peripheral>\
+        <peripheral><name>DAC</name><baseAddress>0x40006000</baseAddress><registers>\
+        <register><name>LEVEL</name><addressOffset>4</addressOffset></register></registers></peripheral>\
+        </peripherals></device>";
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tiny.svd");
+    let mut harness = shown(Panel::Peripherals);
+    harness.state_mut().inputs.book = file.display().to_string();
+    click(&mut harness, "Read");
+    assert_eq!(harness.state_mut().take_wished(), [Wish::Book(file.clone())]);
+    let board = harness.state().board();
+    harness.state_mut().books.insert(board.clone(), Book::read(&file));
+    harness.run_steps(3);
+    assert!(harness.query_by_label_contains("tiny.svd: ").is_some(), "what is wrong with it is shown");
+    std::fs::write(&file, CHIP).unwrap();
+    harness.state_mut().books.insert(board, Book::read(&file));
+    harness.run_steps(3);
+    assert!(harness.query_by_label("with names from tiny.svd").is_some());
+    click(&mut harness, "uart0 @ 0x40004000");
+    harness.run_steps(20);
+    assert!(harness.query_by_label("010 BAUD           -------- rw not modelled").is_some());
+    assert!(harness.query_by_label_contains("CTRL").is_some());
+    click(&mut harness, "DAC @ 0x40006000 not modelled");
+    harness.run_steps(20);
+    assert!(harness.query_by_label_contains("LEVEL").is_some());
+    harness.state_mut().inputs.block_filter = "baud".to_owned();
+    harness.run_steps(3);
+    assert!(harness.query_by_label_contains("uart0 @").is_some());
+    assert!(harness.query_by_label_contains("DAC @").is_none());
+    click(&mut harness, "Forget it");
+    assert_eq!(harness.state_mut().take_wished(), [Wish::ForgetBook]);
 }
 
 #[test]
@@ -651,6 +689,47 @@ fn the_start_offers_examples_and_tells_what_is_wrong() {
         wished,
         [Wish::Example("evening".to_owned()), open("fleets/old.json"), open("bad.json"), boot]
     );
+}
+
+#[test]
+fn every_widget_has_a_name() {
+    for panel in Panel::ALL {
+        shown(panel).check_accessibility();
+    }
+    // What only a click brings up.
+    let mut packets = shown(Panel::Packets);
+    packets.state_mut().packet = Some(1);
+    packets.run_steps(3);
+    packets.check_accessibility();
+    let mut blocks = shown(Panel::Peripherals);
+    click(&mut blocks, "uart0 @ 0x40004000");
+    blocks.run_steps(20);
+    blocks.check_accessibility();
+    for device in ["device hub", "link home"] {
+        let mut map = shown(Panel::FleetMap);
+        map.get_by_label(device).click_secondary();
+        map.run_steps(3);
+        map.check_accessibility();
+    }
+    let window = |state: Model, draw: fn(&mut egui::Ui, &mut Model)| {
+        let mut harness = Harness::builder()
+            .with_size([1200.0, 800.0])
+            .with_context_setup(theme::set)
+            .build_ui_state(draw, state);
+        harness.run_steps(3);
+        harness.check_accessibility();
+    };
+    window(start(), panels::home::ui);
+    let mut model = model();
+    model.home.starts = true;
+    model.home.changed = Some("fleet.json".into());
+    window(model, |ui, model| {
+        let (mut palette, mut tree) = (Palette::default(), layout::first());
+        palette.toggle();
+        run_bar::ui(ui, model);
+        layout::ui(ui, &mut tree, model);
+        palette.ui(&ui.ctx().clone(), model);
+    });
 }
 
 #[test]

@@ -288,6 +288,10 @@ impl Core for CortexA {
         self.private.peek(&self.config, addr)
     }
 
+    fn gic(&self) -> Option<Addr> {
+        Some(self.config.distributor)
+    }
+
     fn reset(&mut self) {
         self.engine.reset();
         self.private.timers.reset();

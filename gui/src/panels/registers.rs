@@ -69,19 +69,42 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
     });
 }
 
-/// What the program status register of an Arm M-profile core says (Armv7-M ARM, B1.4.2).
+/// What the program status register says: an M-profile core's (Armv7-M ARM, B1.4.2), or the one of an A-profile
+/// core in either state (Armv8-A ARM, C5.2 and G1.9).
 fn flags(name: &str, value: &str) -> String {
-    let Some(value) = u32::from_str_radix(value, 16).ok().filter(|_| name == "xpsr") else {
-        return String::new();
+    let Ok(value) = u32::from_str_radix(value, 16) else { return String::new() };
+    let shown = |flags: &[(u8, char)]| -> String {
+        flags.iter().map(|(bit, name)| if value >> bit & 1 == 1 { *name } else { '-' }).collect()
     };
-    let flags = [(31, 'N'), (30, 'Z'), (29, 'C'), (28, 'V'), (27, 'Q')];
-    let shown: String =
-        flags.map(|(bit, name)| if value >> bit & 1 == 1 { name } else { '-' }).iter().collect();
-    match value & 0x1ff {
-        0 => format!("{shown}  Thread"),
-        15 => format!("{shown}  SysTick"),
-        number @ 1..16 => format!("{shown}  exception {number}"),
-        number => format!("{shown}  interrupt {}", number - 16),
+    let status = shown(&[(31, 'N'), (30, 'Z'), (29, 'C'), (28, 'V'), (27, 'Q')]);
+    match name {
+        "xpsr" => match value & 0x1ff {
+            0 => format!("{status}  Thread"),
+            15 => format!("{status}  SysTick"),
+            number @ 1..16 => format!("{status}  exception {number}"),
+            number => format!("{status}  interrupt {}", number - 16),
+        },
+        "cpsr" if value & 0x10 == 0 => {
+            let (level, stack) = (value >> 2 & 3, if value & 1 == 0 { 't' } else { 'h' });
+            format!("{}  masked {}  EL{level}{stack}", &status[..4], shown(&[(9, 'D'), (8, 'A'), (7, 'I'), (6, 'F')]))
+        }
+        "cpsr" => {
+            let mode = match value & 0x1f {
+                0x10 => "User",
+                0x11 => "FIQ",
+                0x12 => "IRQ",
+                0x13 => "Supervisor",
+                0x16 => "Monitor",
+                0x17 => "Abort",
+                0x1a => "Hyp",
+                0x1b => "Undefined",
+                0x1f => "System",
+                _ => "no mode",
+            };
+            let set = if value >> 5 & 1 == 1 { "Thumb" } else { "Arm" };
+            format!("{status}  masked {}  {mode}, {set}", shown(&[(8, 'A'), (7, 'I'), (6, 'F')]))
+        }
+        _ => String::new(),
     }
 }
 
@@ -94,6 +117,11 @@ mod tests {
         assert_eq!(flags("xpsr", "a1000000"), "N-C--  Thread");
         assert_eq!(flags("xpsr", "0100000f"), "-----  SysTick");
         assert_eq!(flags("xpsr", "01000013"), "-----  interrupt 3");
+        assert_eq!(flags("cpsr", "600003c5"), "-ZC-  masked DAIF  EL1h");
+        assert_eq!(flags("cpsr", "00000000"), "----  masked ----  EL0t");
+        assert_eq!(flags("cpsr", "200001d3"), "--C--  masked AIF  Supervisor, Arm");
+        assert_eq!(flags("cpsr", "00000030"), "-----  masked ---  User, Thumb");
         assert_eq!(flags("mstatus", "01000013"), "");
+        assert_eq!(flags("cpsr", "no number"), "");
     }
 }

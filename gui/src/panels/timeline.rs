@@ -1,7 +1,7 @@
 //! Lanes of virtual time: when each device ran, was interrupted, sent and received.
 
 use consort_core::Time;
-use egui::{Align2, FontId, Rect, Sense, Stroke, Ui, Vec2, WidgetInfo, pos2, vec2};
+use egui::{Align2, FontId, Mesh, Rect, Sense, Stroke, Ui, Vec2, WidgetInfo, pos2, vec2};
 
 use crate::lane::BUCKET;
 use crate::model::Model;
@@ -67,6 +67,8 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
     let height = lanes.height() / model.lanes.len().max(1) as f32;
     // One column for at least one bucket and at least two points.
     let columns = ((lanes.width() / 2.0) as u64).min(span.as_ps() / BUCKET.as_ps()).max(1);
+    // Thousands of small shapes: one mesh of them costs the least.
+    let mut mesh = Mesh::default();
     for (index, lane) in model.lanes.iter().enumerate() {
         let middle = lanes.min.y + height * (index as f32 + 0.5);
         let name = model.fleet.devices.get(index).map_or("", |device| device.name.as_str());
@@ -78,6 +80,7 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
             Stroke::new(1.0, theme::line()),
         );
         let half = (height * 0.3).clamp(2.0, 14.0);
+        let mut bar: Option<Rect> = None;
         for column in 0..columns {
             let at = |column: u64| {
                 Time::from_ps(
@@ -94,25 +97,30 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
             let part = (sum.busy.as_secs_f64() / to.since(from).as_secs_f64()).min(1.0) as f32;
             if part > 0.0 {
                 let top = middle - half * part.max(0.1);
-                let bar = Rect::from_min_max(pos2(left, top), pos2(right, middle));
-                painter.rect_filled(bar, 0.0, theme::good());
+                // Columns that look alike are one bar.
+                match &mut bar {
+                    Some(bar) if bar.min.y == top && bar.max.x == left => bar.max.x = right,
+                    _ => {
+                        bar.into_iter().for_each(|bar| mesh.add_colored_rect(bar, theme::good()));
+                        bar = Some(Rect::from_min_max(pos2(left, top), pos2(right, middle)));
+                    }
+                }
             }
             if sum.interrupts > 0 {
-                let tick = [pos2(left, middle + 1.0), pos2(left, middle + half * 0.5)];
-                painter.line_segment(tick, Stroke::new(1.0, theme::changed()));
+                let tick = Rect::from_min_max(pos2(left, middle + 1.0), pos2(left + 1.0, middle + half * 0.5));
+                mesh.add_colored_rect(tick, theme::changed());
             }
             if sum.uart > 0 {
-                painter.rect_filled(
-                    Rect::from_center_size(pos2(left, middle + half), Vec2::splat(3.0)),
-                    0.0,
-                    theme::text(),
-                );
+                let dot = Rect::from_center_size(pos2(left, middle + half), Vec2::splat(3.0));
+                mesh.add_colored_rect(dot, theme::text());
             }
             if sum.packets > 0 {
                 painter.circle_filled(pos2(left, middle - half), 2.5, theme::accent());
             }
         }
+        bar.into_iter().for_each(|bar| mesh.add_colored_rect(bar, theme::good()));
     }
+    painter.add(mesh);
     if now <= begin + span {
         painter.vline(x_of(now), lanes.y_range(), Stroke::new(1.5, theme::accent()));
     }

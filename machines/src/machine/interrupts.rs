@@ -1,4 +1,4 @@
-//! The interrupt controller as a debugger lists it: the M-profile's, read without side effects.
+//! The interrupt controller as a debugger lists it, read without side effects: the M-profile's, or a GIC.
 
 use consort_core::Addr;
 use consort_core::cpu::NMI;
@@ -49,6 +49,20 @@ const SYSTEM: [System; 9] = [
     system(15, "SysTick", None, Some((ICSR, 26)), Some(11)),
 ];
 
+/// Registers of a GIC's distributor (IHI 0048B 4.3).
+mod gic {
+    pub(super) const TYPER: u64 = 0x004;
+    pub(super) const ISENABLER: u64 = 0x100;
+    pub(super) const ISPENDR: u64 = 0x200;
+    pub(super) const ISACTIVER: u64 = 0x300;
+    pub(super) const IPRIORITYR: u64 = 0x400;
+    /// Shared interrupts come behind what is private to the core.
+    pub(super) const SHARED: u16 = 32;
+    /// The generic timer's interrupts, where Arm's base system architecture has them.
+    pub(super) const PRIVATE: [(u16, &str); 4] =
+        [(26, "hypervisor timer"), (27, "virtual timer"), (29, "secure timer"), (30, "physical timer")];
+}
+
 impl Machine {
     fn word_at(&self, addr: Addr) -> u32 {
         let mut bytes = [0; 4];
@@ -75,6 +89,9 @@ impl Machine {
 
     /// Exceptions and interrupts that exist: the wired ones and those that software uses.
     pub(super) fn interrupt_list(&self) -> Vec<Interrupt> {
+        if let Some(distributor) = self.core.gic() {
+            return self.gic_list(distributor);
+        }
         if !self.core.model().starts_with("cortex-m") {
             return Vec::new();
         }
@@ -126,6 +143,42 @@ impl Machine {
             (sources.remove(&NMI), all.iter_mut().find(|known| known.number == 2))
         {
             nmi.name = format!("NMI ({})", names.join(", "));
+        }
+        all
+    }
+
+    /// The interrupts of a GIC by its own numbers. They share one vector: which handler belongs to which, only
+    /// the guest knows.
+    fn gic_list(&self, distributor: Addr) -> Vec<Interrupt> {
+        let word = |offset: u64| self.core.peek_private(distributor + offset).unwrap_or(0);
+        let count = (word(gic::TYPER) as u16 & 0x1F) * 32 + 32;
+        let mut sources = self.sources();
+        let mut all = Vec::new();
+        for number in 0..count {
+            let bit = |base: u64| word(base + u64::from(number / 32 * 4)) >> (number % 32) & 1 != 0;
+            let (pending, active) = (bit(gic::ISPENDR), bit(gic::ISACTIVER));
+            let wired = number.checked_sub(gic::SHARED).and_then(|irq| sources.remove(&irq));
+            let private = gic::PRIVATE.iter().find(|(known, _)| *known == number).map(|(_, name)| *name);
+            let name = match (wired, private) {
+                (Some(names), _) => names.join(", "),
+                (None, Some(name)) => name.to_owned(),
+                // Software's own are always enabled; they are of interest when they are used.
+                (None, None) if number < 16 && (pending || active) => format!("software {number}"),
+                (None, None) if number >= 16 && (pending || active || bit(gic::ISENABLER)) => {
+                    format!("interrupt {number}")
+                }
+                (None, None) => continue,
+            };
+            let priority = word(gic::IPRIORITYR + u64::from(number & !3)) >> (number % 4 * 8);
+            all.push(Interrupt {
+                number,
+                name,
+                enabled: bit(gic::ISENABLER),
+                pending,
+                active,
+                priority: Some(priority as u8),
+                handler: None,
+            });
         }
         all
     }
