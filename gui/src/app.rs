@@ -266,7 +266,8 @@ impl App {
     fn open(&mut self, file: PathBuf) {
         let is = |wanted| file.extension().is_some_and(|kind| kind.eq_ignore_ascii_case(wanted));
         if is("svd") && self.model.fleet.devices.is_empty() {
-            self.model.trouble = Some("An SVD file is for the board of a device: open a fleet first.".to_owned());
+            self.model.trouble =
+                Some("An SVD file is for the board of a device: open a fleet first.".to_owned());
         } else if is("svd") {
             self.model.wish(Wish::Book(file));
             self.model.wish(Wish::Show(Panel::Peripherals));

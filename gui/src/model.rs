@@ -17,10 +17,10 @@ use crate::client::Arrived;
 use crate::code::Code;
 use crate::console::Console;
 use crate::decode::Layer;
-use crate::svd::Book;
 use crate::home::Home;
 use crate::lane::Lane;
 use crate::parts::Parts;
+use crate::svd::Book;
 use crate::watch::Watch;
 use crate::wish::Wish;
 

@@ -61,7 +61,8 @@ mod tests {
         let layout = Some(layout::first());
         let recent = vec![PathBuf::from("a.json")];
         let books = BTreeMap::from([("microbit".to_owned(), PathBuf::from("nrf51.svd"))]);
-        Settings { light: true, zoom: Some(1.5), recent: recent.clone(), books: books.clone(), layout }.write(&path);
+        Settings { light: true, zoom: Some(1.5), recent: recent.clone(), books: books.clone(), layout }
+            .write(&path);
         let read = Settings::read(&path);
         assert_eq!((read.light, read.zoom, read.recent, read.books), (true, Some(1.5), recent, books));
         assert!(read.layout.is_some());

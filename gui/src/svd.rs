@@ -102,8 +102,8 @@ impl Book {
             .expand(true)
             .expand_properties(true)
             .ignore_enums(true);
-        let device =
-            svd_parser::parse_with_config(text, &rules).map_err(|error| format!("not an SVD file: {error:#}"))?;
+        let device = svd_parser::parse_with_config(text, &rules)
+            .map_err(|error| format!("not an SVD file: {error:#}"))?;
         let mut blocks: Vec<Block> = device.peripherals.iter().map(Block::of).collect();
         blocks.sort_by_key(|block| block.base);
         Ok(Self { chip: device.name, path: path.to_owned(), blocks })
@@ -238,12 +238,16 @@ mod tests {
         assert_eq!(names(&rows), ["DATA", "CONTROL", "PIN0", "PIN1"], "the model's names stay");
         let control = &rows[1];
         assert_eq!((control.value, control.coverage), (Some(0x21), Some(Coverage::Modelled)));
-        let fields: Vec<_> = control.fields.iter().map(|field| (field.name.as_str(), field.of(0x21))).collect();
+        let fields: Vec<_> =
+            control.fields.iter().map(|field| (field.name.as_str(), field.of(0x21))).collect();
         assert_eq!(fields, [("TXEN", 1), ("MODE", 2)]);
         let pin = &rows[3];
         assert_eq!((pin.offset, pin.value, pin.reset, pin.access), (0x14, None, 7, Access::ReadOnly));
         assert_eq!(pin.coverage, None);
-        assert_eq!(book.missing(&[block]).map(|block| block.name.as_str()).collect::<Vec<_>>(), ["UART1", "SPI1"]);
+        assert_eq!(
+            book.missing(&[block]).map(|block| block.name.as_str()).collect::<Vec<_>>(),
+            ["UART1", "SPI1"]
+        );
     }
 
     #[test]

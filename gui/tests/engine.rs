@@ -206,8 +206,6 @@ fn a_finger_and_a_button_on_the_watchs_picture_reach_its_firmware() {
     harness.get_by_label("pinetime button pressed").click();
     harness.run_steps(3);
     let back = shown(&mut harness, Time::from_ms(4_000), "pinetime", "screen");
-    let lit = |pixels: &[egui::Color32]| pixels.iter().filter(|pixel| **pixel != theme::pixel([0; 3])).count();
-    eprintln!("lit {} {} {} {}", lit(&face), lit(&page), lit(&back), said(harness.state(), "pinetime"));
     assert!(differs(&back) < 200, "{} pixels are others", differs(&back));
     finish(harness, run);
 }

@@ -47,7 +47,8 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
     let height = (ui.available_height() - 30.0).max(40.0);
     let (filter, empty) = (model.inputs.console_filter.clone(), crate::console::Console::default());
     let console = model.consoles.get(&shown).unwrap_or(&empty);
-    let lines: Vec<_> = console.lines.iter().filter(|line| filter.is_empty() || passes(&filter, &line.text())).collect();
+    let lines: Vec<_> =
+        console.lines.iter().filter(|line| filter.is_empty() || passes(&filter, &line.text())).collect();
     let row = ui.text_style_height(&egui::TextStyle::Monospace);
     let mut area = ScrollArea::both().max_height(height).auto_shrink(false).stick_to_bottom(true);
     let found = model.inputs.console_line;

@@ -46,8 +46,11 @@ fn bar(ui: &mut Ui, model: &mut Model) {
         match model.books.get(&board) {
             Some(Ok(book)) => {
                 let name = book.path.file_name().unwrap_or_default().to_string_lossy();
-                ui.colored_label(theme::quiet(), format!("with names from {name}"))
-                    .on_hover_text(format!("{}, {}", book.chip, book.path.display()));
+                ui.colored_label(theme::quiet(), format!("with names from {name}")).on_hover_text(format!(
+                    "{}, {}",
+                    book.chip,
+                    book.path.display()
+                ));
             }
             Some(Err(error)) => {
                 ui.colored_label(theme::bad(), error);

@@ -86,7 +86,11 @@ fn flags(name: &str, value: &str) -> String {
         },
         "cpsr" if value & 0x10 == 0 => {
             let (level, stack) = (value >> 2 & 3, if value & 1 == 0 { 't' } else { 'h' });
-            format!("{}  masked {}  EL{level}{stack}", &status[..4], shown(&[(9, 'D'), (8, 'A'), (7, 'I'), (6, 'F')]))
+            format!(
+                "{}  masked {}  EL{level}{stack}",
+                &status[..4],
+                shown(&[(9, 'D'), (8, 'A'), (7, 'I'), (6, 'F')])
+            )
         }
         "cpsr" => {
             let mode = match value & 0x1f {

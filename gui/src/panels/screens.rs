@@ -9,7 +9,8 @@ use crate::parts::Place;
 use crate::picture::Pixels;
 use crate::theme;
 
-const WIDTH: f32 = 200.0;
+/// A watch with its buttons fits into its panel at first.
+const WIDTH: f32 = 170.0;
 const LARGEST_LAMP: f32 = 26.0;
 const GAP: f32 = 12.0;
 const NUMBERS: [Key; 9] =
@@ -131,7 +132,7 @@ fn picture(
     };
     let (across, down, form) = (pixels.width, pixels.height, pixels.form);
     let scale = match form {
-        Form::Pixels => width / across.max(1) as f32,
+        Form::Pixels => width / across.max(down).max(1) as f32,
         Form::Lamps => (width / across.max(1) as f32).min(LARGEST_LAMP),
     };
     let size = vec2(across as f32, down as f32) * scale;

@@ -107,7 +107,8 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
                 }
             }
             if sum.interrupts > 0 {
-                let tick = Rect::from_min_max(pos2(left, middle + 1.0), pos2(left + 1.0, middle + half * 0.5));
+                let tick =
+                    Rect::from_min_max(pos2(left, middle + 1.0), pos2(left + 1.0, middle + half * 0.5));
                 mesh.add_colored_rect(tick, theme::changed());
             }
             if sum.uart > 0 {
