@@ -290,6 +290,7 @@ impl Model {
         self.watches = before.watches;
         self.inputs = before.inputs;
         self.inputs.timeline_end = None;
+        self.inputs.exported = None;
         self.code.follow = before.code.follow;
         self.home.again = Some(before.fleet);
     }

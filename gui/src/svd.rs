@@ -102,7 +102,9 @@ impl Book {
             .expand(true)
             .expand_properties(true)
             .ignore_enums(true);
-        let device = svd_parser::parse_with_config(text, &rules)
+        // So Nordic writes it, against the schema.
+        let text = text.replace(">read-writeonce<", ">read-writeOnce<").replace(">writeonce<", ">writeOnce<");
+        let device = svd_parser::parse_with_config(&text, &rules)
             .map_err(|error| format!("not an SVD file: {error:#}"))?;
         let mut blocks: Vec<Block> = device.peripherals.iter().map(Block::of).collect();
         blocks.sort_by_key(|block| block.base);
@@ -198,7 +200,7 @@ mod tests {
     <peripheral>
       <name>UART0</name><description>Serial port</description><baseAddress>0x40004000</baseAddress>
       <registers>
-        <register><name>DATA</name><addressOffset>0</addressOffset></register>
+        <register><name>DATA</name><addressOffset>0</addressOffset><access>read-writeonce</access></register>
         <register><name>CTRL</name><addressOffset>8</addressOffset><fields>
           <field><name>TXEN</name><bitRange>[0:0]</bitRange></field>
           <field><name>MODE</name><bitOffset>4</bitOffset><bitWidth>2</bitWidth></field>

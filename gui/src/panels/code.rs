@@ -88,7 +88,8 @@ fn bar(ui: &mut Ui, model: &mut Model) {
         let points = model.breakpoints.get(&device).map_or(0, std::collections::BTreeSet::len);
         if points > 0 {
             let all: Vec<_> = model.breakpoints.get(&device).into_iter().flatten().copied().collect();
-            ui.menu_button(format!("{points} breakpoints"), |ui| {
+            let several = if points == 1 { "" } else { "s" };
+            ui.menu_button(format!("{points} breakpoint{several}"), |ui| {
                 for addr in all {
                     let name = model.code.name_of(addr).unwrap_or_default();
                     if ui.button(mono(format!("{addr:#010x} {name}"), theme::text())).clicked() {

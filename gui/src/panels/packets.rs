@@ -43,7 +43,7 @@ fn info(packet: &Packet) -> String {
 /// Draws it.
 pub fn ui(ui: &mut Ui, model: &mut Model) {
     let mut export = false;
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         input(ui, &mut model.inputs.packet_filter, "Filter packets", 200.0);
         export = ui.button("Export").on_hover_text("those that pass the filter, as pcapng").clicked();
         if let Some(said) = &model.inputs.exported {

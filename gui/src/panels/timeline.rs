@@ -17,7 +17,7 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
     if model.inputs.span == Time::ZERO {
         model.inputs.span = DEFAULT_SPAN;
     }
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         let span = model.inputs.span;
         if ui.button("Zoom in").clicked() {
             model.inputs.span = Time::from_ps(span.as_ps() / 2).max(SHORTEST);
@@ -143,7 +143,8 @@ fn axis(painter: &egui::Painter, lanes: Rect, begin: Time, span: Time, x_of: imp
         painter.vline(x, lanes.y_range(), Stroke::new(0.5, theme::line()));
         let text = format!("{:.3} s", at.as_secs_f64());
         painter.text(
-            pos2(x, lanes.max.y + 2.0),
+            // The last one stays whole.
+            pos2(x.min(lanes.max.x - 14.0), lanes.max.y + 2.0),
             Align2::CENTER_TOP,
             text,
             FontId::proportional(11.0),
