@@ -32,7 +32,7 @@ fn device(number: usize) -> Value {
         "udid": name(number), "mac": format!("02:00:00:00:00:{number:02x}"), "ip": format!("10.0.0.{}", number + 1),
         "trust": [{ "udid": name(number ^ 1), "key": "000102030405060708090a0b0c0d0e0f" }],
     });
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         let line = json!({ "session": "talk", "bytes": "a reading of some sixty-four bytes, as a sensor would send them.",
             "every": "1ms" });
         json!({ "node": node, "seek": { "capabilities": capability }, "sessions": [{ "name": "talk" }],
