@@ -23,6 +23,8 @@ pub struct Figure {
 pub enum Goal {
     /// At least this ratio.
     Ratio(f64),
+    /// At most this ratio.
+    AtMost(f64),
     /// At least this value.
     AtLeast(f64),
     /// Less than this value.
@@ -51,6 +53,7 @@ impl Figure {
     pub fn is_met(&self) -> Option<bool> {
         Some(match self.goal? {
             Goal::Ratio(least) => self.ratio? >= least,
+            Goal::AtMost(most) => self.ratio? <= most,
             Goal::AtLeast(least) => self.value() >= least,
             Goal::Below(bound) => self.value() < bound,
         })

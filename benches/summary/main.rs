@@ -11,6 +11,7 @@ mod engine;
 mod figure;
 mod fleet;
 mod nrf;
+mod phone;
 mod qemu;
 mod softbus;
 mod watch;
@@ -54,6 +55,7 @@ fn main() {
         softbus::throughput(figures);
     });
     group("watch", &watch::idle);
+    group("phone", &phone::starts);
 
     print(&figures);
     let path = dir.join("summary.json");
@@ -66,12 +68,13 @@ fn print(figures: &[Figure]) {
     println!("{:<28} {:>10} {:<5} {:>22} {:>13}  {}", head[0], head[1], head[2], head[3], head[4], head[5]);
     for figure in figures {
         let (low, high) = (figure.rounds[0], figure.rounds[figure.rounds.len() - 1]);
-        let range = format!("{low:.1} to {high:.1}");
+        let range = format!("{low:.2} to {high:.2}");
         let ratio = figure.ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
         let goal = match (figure.goal, figure.is_met()) {
             (Some(goal), Some(met)) => {
                 let bound = match goal {
                     Goal::Ratio(least) => format!("at least {least:.2}"),
+                    Goal::AtMost(most) => format!("at most {most:.2}"),
                     Goal::AtLeast(least) => format!("at least {least:.1} {}", figure.unit),
                     Goal::Below(bound) => format!("below {bound} {}", figure.unit),
                 };
@@ -80,7 +83,7 @@ fn print(figures: &[Figure]) {
             _ => String::new(),
         };
         let (name, value, unit) = (&figure.name, figure.value(), figure.unit);
-        println!("{name:<28} {value:>10.1} {unit:<5} {range:>22} {ratio:>13}  {goal}");
+        println!("{name:<28} {value:>10.2} {unit:<5} {range:>22} {ratio:>13}  {goal}");
     }
 }
 

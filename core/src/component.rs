@@ -487,7 +487,7 @@ pub trait Component: State + Send {
     fn shows(&self) -> Option<u64> {
         None
     }
-    /// The contents of a memory that outlives power (a flash chip); `None` for what has none.
+    /// The contents of a memory that outlives power (a flash chip, a disk); `None` for what has none.
     fn contents(&self) -> Option<Vec<u8>> {
         None
     }
@@ -504,11 +504,6 @@ pub trait Component: State + Send {
     fn scan_out(&self, memory: &dyn Memory) -> Option<Picture> {
         let _ = memory;
         None
-    }
-    /// Puts a medium in before the first run: the contents of a disk or a card. False when there is no place for one.
-    fn insert(&mut self, medium: Arc<[u8]>) -> bool {
-        let _ = medium;
-        false
     }
 }
 

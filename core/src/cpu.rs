@@ -153,6 +153,10 @@ pub trait Core: State + Send {
     fn memory(&self) -> &dyn Memory;
     /// Guest RAM and ROM; writes invalidate translated code.
     fn memory_mut(&mut self) -> &mut dyn Memory;
+    /// Where the core's present view of `addr` lies in memory, for debuggers; `addr` itself where nothing translates it.
+    fn physical(&self, addr: Addr) -> Addr {
+        addr
+    }
     /// A word of a core-private peripheral without side effects, or `None` where there is none.
     fn peek_private(&self, addr: Addr) -> Option<u32>;
     /// Where the distributor of its Generic Interrupt Controller is, if it has one.

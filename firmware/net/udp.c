@@ -4,60 +4,21 @@
 
 #include <stddef.h>
 
+#include "echo.h"
 #include "lan9118.h"
 #include "mem.h"
+#include "wire.h"
 
 #define PORT 40400u
 #define TTL 1u /* our datagrams stay on their LAN */
 #define IP_PROTOCOL_UDP 17u
-#define ETHERTYPE_IPV4 0x0800u
-#define ETH_HEADER 14u
-#define IP_HEADER 20u
 #define UDP_HEADER 8u
 #define HEADERS (ETH_HEADER + IP_HEADER + UDP_HEADER)
-#define ETH_MIN 60u
 
 const UdpAddress g_udpBroadcast = {{0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF}, 0x0AFFFFFFu};
 
 static UdpAddress g_self;
 static uint16_t g_identification;
-
-static void Put16(uint8_t *to, uint32_t value)
-{
-    to[0] = (uint8_t)(value >> 8);
-    to[1] = (uint8_t)value;
-}
-
-static void Put32(uint8_t *to, uint32_t value)
-{
-    Put16(to, value >> 16);
-    Put16(to + 2, value);
-}
-
-static uint32_t Take16(const uint8_t *from)
-{
-    return (uint32_t)from[0] << 8 | from[1];
-}
-
-static uint32_t Take32(const uint8_t *from)
-{
-    return Take16(from) << 16 | Take16(from + 2);
-}
-
-static uint32_t Sum(const uint8_t *bytes, uint32_t size, uint32_t sum)
-{
-    for (; size > 1; size -= 2, bytes += 2) {
-        sum += Take16(bytes);
-    }
-    return size != 0 ? sum + ((uint32_t)bytes[0] << 8) : sum;
-}
-
-static uint16_t Fold(uint32_t sum)
-{
-    sum = (sum & 0xFFFFu) + (sum >> 16);
-    sum = (sum & 0xFFFFu) + (sum >> 16);
-    return (uint16_t)~sum;
-}
 
 /* The sum over the pseudo header and the datagram; `ip` points at the IPv4 header. */
 static uint16_t UdpChecksum(const uint8_t *ip, uint32_t udpSize)
@@ -136,6 +97,9 @@ uint32_t UdpReceive(UdpAddress *from, uint8_t payload[UDP_PAYLOAD_MAX])
     uint32_t size = 0;
     for (const EthFrame *frame = EthReceive(); frame != NULL; frame = EthReceive()) {
         size = Parse(frame, from, payload);
+        if (size == 0) {
+            EchoAnswer(frame, &g_self);
+        }
         EthRelease();
         if (size != 0) {
             break;

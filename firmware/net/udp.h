@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * UDP over IPv4 without ARP: the first datagram to a stranger is a broadcast, answers go to the addresses
- * it came from. A node's IPv4 address is 10.ROLE.x.y with x.y the last two bytes of its MAC address.
+ * UDP over IPv4 that asks nobody by ARP: the first datagram to a stranger is a broadcast, answers go to the
+ * addresses it came from. A node's IPv4 address is 10.ROLE.x.y with x.y the last two bytes of its MAC address.
  */
 #ifndef UDP_H
 #define UDP_H

@@ -6,6 +6,7 @@
 #include "mps2.h"
 #include "screen.h"
 #include "tick.h"
+#include "touch.h"
 #include "uart.h"
 
 #define GICD_CTLR (GIC_DISTRIBUTOR + 0x000u)
@@ -31,6 +32,14 @@
 #define CR_ON 0x301u
 #define INT_RX_AND_TIMEOUT 0x50u
 
+#define GPIOIS (GPIO + 0x404u)
+#define GPIOIBE (GPIO + 0x408u)
+#define GPIOIEV (GPIO + 0x40cu)
+#define GPIOIE (GPIO + 0x410u)
+#define GPIOMIS (GPIO + 0x418u)
+#define GPIOIC (GPIO + 0x41cu)
+#define KEYS (KEY_POWER | KEY_VOLUME_UP | KEY_VOLUME_DOWN)
+
 #define LINE_MAX 80u
 
 Lamps g_lamps;
@@ -39,6 +48,7 @@ static uint64_t g_start;
 static char g_line[LINE_MAX];
 static uint32_t g_length;
 static volatile bool g_complete;
+static volatile uint32_t g_keys;
 
 /* The adapter's, in bus.c. */
 void AdapterHandler(void);
@@ -67,6 +77,25 @@ static void UartHandler(void)
     Write32(UARTICR, INT_RX_AND_TIMEOUT);
 }
 
+static void GpioHandler(void)
+{
+    uint32_t pressed = Read32(GPIOMIS);
+    Write32(GPIOIC, pressed);
+    g_keys |= pressed;
+}
+
+uint32_t KeysPressed(void)
+{
+    return g_keys;
+}
+
+void KeysTake(uint32_t keys)
+{
+    InterruptsOff();
+    g_keys &= ~keys;
+    InterruptsOn();
+}
+
 void InterruptHandler(void)
 {
     uint32_t interrupt = Read32(GICC_IAR);
@@ -76,6 +105,12 @@ void InterruptHandler(void)
             break;
         case IRQ_UART:
             UartHandler();
+            break;
+        case IRQ_GPIO:
+            GpioHandler();
+            break;
+        case IRQ_TOUCH:
+            TouchHandler();
             break;
         case IRQ_ADAPTER:
             AdapterHandler();
@@ -101,6 +136,14 @@ void BoardInit(void)
     InterruptEnable(IRQ_TIMER);
     UartInit();
     TickInit();
+    TouchInit();
+    /* A button interrupts when its pin rises. */
+    Write32(GPIOIS, 0);
+    Write32(GPIOIBE, 0);
+    Write32(GPIOIEV, KEYS);
+    Write32(GPIOIC, KEYS);
+    Write32(GPIOIE, KEYS);
+    InterruptEnable(IRQ_GPIO);
     InterruptsOn();
 }
 

@@ -8,13 +8,23 @@
 #define GIC_DISTRIBUTOR 0x08000000u
 #define GIC_INTERFACE 0x08010000u
 #define UART 0x09000000u
+#define GPIO 0x09030000u
 #define DISPLAY 0x09040000u
 #define ADAPTER 0x09050000u
+#define I2C 0x09060000u
+#define TOUCH 0x0a000800u
 
 /* Interrupt numbers: the virtual timer is private, the others are shared peripherals'. */
 #define IRQ_TIMER 27u
 #define IRQ_UART (32u + 1u)
+#define IRQ_GPIO (32u + 7u)
 #define IRQ_ADAPTER (32u + 8u)
+#define IRQ_TOUCH (32u + 20u)
+
+/* The buttons' pins. */
+#define KEY_POWER (1u << 3)
+#define KEY_VOLUME_UP (1u << 4)
+#define KEY_VOLUME_DOWN (1u << 5)
 
 /* Ticks of the system counter in a millisecond. */
 #define COUNTER_PER_MS 62500u
@@ -62,8 +72,11 @@ static inline void TimerOff(void)
     __asm volatile("msr cntv_ctl_el0, xzr\n\tisb" ::: "memory");
 }
 
-/* GIC, UART and screen. */
+/* GIC, UART and buttons. */
 void BoardInit(void);
+/* The buttons that were pressed and that nobody took yet. */
+uint32_t KeysPressed(void);
+void KeysTake(uint32_t keys);
 void InterruptEnable(uint32_t interrupt);
 
 #endif

@@ -9,6 +9,7 @@
 #define DISPLAY_ID (DISPLAY + 0x00u)
 #define DISPLAY_SIZE (DISPLAY + 0x04u)
 #define DISPLAY_BASE (DISPLAY + 0x08u)
+#define DISPLAY_BACKLIGHT (DISPLAY + 0x10u)
 #define DISPLAY_ID_VALUE 0x31304246u
 
 #define SCALE 2u
@@ -21,6 +22,8 @@
 #define TITLE_PAPER 0x00205080u
 #define LAMP_ON 0x0040e060u
 #define LAMP_OFF 0x00183040u
+#define MARK 0x00f0c040u
+#define MARK_SIZE 24u
 
 static uint32_t *g_pixels;
 static uint32_t g_width;
@@ -98,5 +101,39 @@ void ScreenLamp(uint32_t on)
 {
     if (g_pixels != (void *)0) {
         Fill(g_width - 3u * CELL_WIDTH, CELL_HEIGHT / 2u, 2u * CELL_WIDTH, CELL_HEIGHT, on != 0 ? LAMP_ON : LAMP_OFF);
+    }
+}
+
+void ScreenBattery(int32_t percent)
+{
+    if (g_pixels == (void *)0) {
+        return;
+    }
+    uint32_t x = g_width - 8u * CELL_WIDTH;
+    Fill(x, CELL_HEIGHT / 2u, 4u * CELL_WIDTH, CELL_HEIGHT, TITLE_PAPER);
+    for (uint32_t left = percent < 0 ? 0 : (uint32_t)percent, digit = 3; percent >= 0 && digit > 0; left /= 10u) {
+        Draw(x + --digit * CELL_WIDTH, CELL_HEIGHT / 2u, (char)('0' + left % 10u), INK);
+        if (left < 10u) {
+            break;
+        }
+    }
+    Draw(x + 3u * CELL_WIDTH, CELL_HEIGHT / 2u, '%', INK);
+}
+
+void ScreenMark(uint32_t x, uint32_t y)
+{
+    if (g_pixels != (void *)0 && x < g_width && y < g_height) {
+        uint32_t left = x < MARK_SIZE / 2u ? 0 : x - MARK_SIZE / 2u;
+        uint32_t top = y < MARK_SIZE / 2u ? 0 : y - MARK_SIZE / 2u;
+        uint32_t width = g_width - left < MARK_SIZE ? g_width - left : MARK_SIZE;
+        uint32_t height = g_height - top < MARK_SIZE ? g_height - top : MARK_SIZE;
+        Fill(left, top, width, height, MARK);
+    }
+}
+
+void ScreenLight(bool on)
+{
+    if (g_pixels != (void *)0) {
+        Write32(DISPLAY_BACKLIGHT, on ? 255u : 0);
     }
 }

@@ -165,6 +165,9 @@ pub struct Processor {
     /// Whether the chip resets itself when the processor locks up.
     #[serde(default)]
     pub lockup_resets: bool,
+    /// Whether an ARMv8-A core has EL2 and starts there; PSCI is then called by SMC, else by HVC.
+    #[serde(default)]
+    pub hypervisor: bool,
     /// Where a Cortex-A's interrupt controller is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gic: Option<Gic>,

@@ -87,6 +87,7 @@ fn application(
         model,
         clock: processor.clock,
         interrupts: processor.interrupts,
+        hypervisor: processor.hypervisor,
         distributor: gic.distributor.0,
         cpu_interface: gic.cpu_interface.0,
         start: prepared.start.unwrap_or(processor.vectors.0),

@@ -1,7 +1,6 @@
 //! Fleet files: devices, boards, firmware, links, stimuli and the seed, as data.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use consort_core::component::PortKind;
 use consort_core::device::{Action, Device, Port};
@@ -75,13 +74,11 @@ pub struct DeviceEntry {
     /// A device tree blob instead of the one made from the board file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dtb: Option<String>,
-    /// The contents of disks and cards, by the component's name: paths relative to this file.
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
-    pub media: IndexMap<String, String>,
     /// Settings of components that replace the board's: `{"ethernet": {"mac": "02:00:00:00:00:01"}}`.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub config: IndexMap<String, Value>,
-    /// Files with the contents of memories beside the chip, by the component's name: `{"flash": "watch.flash"}`.
+    /// Files with the contents of disks and of memories beside the chip, by the component's name:
+    /// `{"flash": "watch.flash"}`.
     /// They are read, never written; `consort run --contents` writes what the memories hold at the end.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub contents: IndexMap<String, String>,
@@ -100,8 +97,7 @@ pub struct DeviceEntry {
 
 impl DeviceEntry {
     /// Reads the files besides the firmware; a fault with the pointer to the field that names the file.
-    #[expect(clippy::type_complexity, reason = "two halves of the machine's options")]
-    fn files(&self, folder: &Path) -> Result<(Boot, Vec<(String, Arc<[u8]>)>), (String, String)> {
+    fn files(&self, folder: &Path) -> Result<(Boot, IndexMap<String, Vec<u8>>), (String, String)> {
         let file = |field: &[&str], path: &String| {
             read_file(&folder.join(path)).map_err(|error| (pointer_of(field), error.to_string()))
         };
@@ -113,11 +109,11 @@ impl DeviceEntry {
             append: self.append.clone(),
             tree: read("dtb", &self.dtb)?,
         };
-        let mut media = Vec::new();
-        for (name, path) in &self.media {
-            media.push((name.clone(), file(&["media", name], path)?.bytes));
+        let mut contents = IndexMap::new();
+        for (name, path) in &self.contents {
+            contents.insert(name.clone(), file(&["contents", name], path)?.bytes.to_vec());
         }
-        Ok((boot, media))
+        Ok((boot, contents))
     }
 }
 
@@ -513,20 +509,12 @@ impl FleetFile {
             error,
         })?;
         let timing = overrides.timing.unwrap_or(self.timing);
-        let mut contents = IndexMap::new();
-        for (part, file) in &entry.contents {
-            let at = format!("{pointer}/contents/{}", part.replace('~', "~0").replace('/', "~1"));
-            let path = folder.join(file);
-            let bytes = std::fs::read(&path)
-                .map_err(|error| document.error(&at, format!("{}: {error}", path.display())))?;
-            contents.insert(part.clone(), bytes);
-        }
-        let (boot, media) = entry
+        let (boot, contents) = entry
             .files(folder)
             .map_err(|(field, message)| document.error(&format!("{pointer}{field}"), message))?;
         let config = entry.config.clone();
         let name_of = name.to_owned();
-        let options = Options { name: name_of, seed, config, contents, semihosting, timing, boot, media };
+        let options = Options { name: name_of, seed, config, contents, semihosting, timing, boot };
         Machine::build(&board, &board_document, &firmware, options).map_err(|error| match error {
             BuildError::Config { path, message } => {
                 document.error(&format!("{pointer}/config{}", pointer_of(&path)), message).into()

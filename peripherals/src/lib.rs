@@ -49,6 +49,7 @@ pub fn models() -> &'static [ModelEntry] {
             ModelEntry::peripheral::<generic::CfiFlash>(),
             ModelEntry::peripheral::<generic::Framebuffer>(),
             ModelEntry::peripheral::<generic::FwCfg>(),
+            ModelEntry::peripheral::<generic::OcI2c>(),
             ModelEntry::peripheral::<generic::Unmodelled>(),
             ModelEntry::peripheral::<softbus::Adapter>(),
         ];

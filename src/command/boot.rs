@@ -118,23 +118,23 @@ fn build(args: &BootArgs) -> Result<Machine, Failure> {
         append: args.append.clone(),
         tree: read(&args.dtb)?,
     };
-    let mut media = Vec::new();
-    for disk in &args.disk {
-        let (name, path) = match disk.split_once('=') {
-            Some((name, path)) if !Path::new(disk).exists() => (name, path),
-            _ => ("", disk.as_str()),
-        };
-        media.push((name.to_owned(), read_file(Path::new(path))?.bytes));
-    }
-    let options = Options {
+    let mut options = Options {
         name: DEVICE.to_owned(),
         seed: args.seed,
         semihosting,
         timing: args.timing.map(Into::into).unwrap_or_default(),
         boot,
-        media,
         ..Options::default()
     };
+    let first_drive = board.peripherals.iter().find(|(_, known)| known.kind == "virtio-block");
+    for disk in &args.disk {
+        let (name, path) = match (disk.split_once('='), first_drive) {
+            (Some((name, path)), _) if !Path::new(disk).exists() => (name, path),
+            (_, Some((name, _))) => (name.as_str(), disk.as_str()),
+            _ => return Err(Failure::bad(format!("--disk {disk}: the board {} has no drive", args.board))),
+        };
+        options.contents.insert(name.to_owned(), read_bytes(Path::new(path))?);
+    }
     Ok(Machine::build(&board, &document, &firmware, options)?)
 }
 

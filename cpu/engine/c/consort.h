@@ -197,6 +197,8 @@ struct consort_options {
     uint32_t priority_bits;
     /* ARMv6-M: whether it has unprivileged execution; others have it. */
     bool unprivileged;
+    /* ARMv8-A: whether it has EL2, and starts there. */
+    bool hypervisor;
 };
 
 /* Makes an engine that uc_open made serve the calls below; to be called before anything but uc_ctl. */

@@ -334,7 +334,8 @@ static void consort_a_write(struct uc_struct *uc, uint32_t reg, uint64_t value)
         }
         return;
     case CONSORT_REG_PSTATE:
-        if (is_a64(env) && extract32(value, 2, 2) <= 1 && !(value & PSTATE_nRW)) {
+        if (is_a64(env) && extract32(value, 2, 2) <= (arm_feature(env, ARM_FEATURE_EL2) ? 2 : 1) &&
+            !(value & PSTATE_nRW)) {
             aarch64_save_sp(env, el);
             pstate_write(env, value);
             aarch64_restore_sp(env, arm_current_el(env));
@@ -520,6 +521,9 @@ static enum consort_origin consort_arm_describe(struct uc_struct *uc, int number
         exit->stop = CONSORT_STOP_BREAKPOINT;
         return CONSORT_COMPLETE;
     }
+    if (number == EXCP_HVC && arm_feature(env, ARM_FEATURE_EL2)) {
+        return CONSORT_INCOMPLETE;
+    }
     if (!arm_feature(env, ARM_FEATURE_M) && number != EXCP_HVC && number != EXCP_SMC) {
         return number == EXCP_PREFETCH_ABORT ? CONSORT_FETCH : CONSORT_INCOMPLETE;
     }
@@ -625,9 +629,11 @@ static void consort_arm_open(struct uc_struct *uc, const struct consort_options 
     uc->consort->counter = &cpu_neg(uc->cpu)->consort_counter;
     uc->consort->deliver = !arm_feature(env, ARM_FEATURE_M);
     if (uc->consort->deliver) {
-        /* A machine without secure firmware and hypervisor starts at EL1. */
-        env->features &= ~(1ull << ARM_FEATURE_EL3 | 1ull << ARM_FEATURE_EL2);
-        cpu->isar.id_aa64pfr0 &= ~0xff00ull;
+        /* A machine without secure firmware starts at the hypervisor's level, or at EL1. */
+        bool hypervisor = options->hypervisor && arm_feature(env, ARM_FEATURE_AARCH64);
+
+        env->features &= ~(1ull << ARM_FEATURE_EL3 | (hypervisor ? 0 : 1ull << ARM_FEATURE_EL2));
+        cpu->isar.id_aa64pfr0 &= hypervisor ? ~0xf000ull : ~0xff00ull;
     }
     if (arm_feature(env, ARM_FEATURE_M)) {
         env->features &= ~(1ull << ARM_FEATURE_M_SECURITY);

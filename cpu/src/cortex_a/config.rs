@@ -58,6 +58,8 @@ pub struct CortexAConfig {
     pub distributor: Addr,
     /// Where the GIC's CPU interface is.
     pub cpu_interface: Addr,
+    /// Whether it has EL2, where it then starts (ARMv8-A).
+    pub hypervisor: bool,
     /// Where execution begins after reset.
     pub start: Addr,
     /// What the first register holds then: the device tree's address, by Linux' boot protocol.
@@ -75,6 +77,9 @@ pub enum ConfigError {
     /// The counter would tick faster than the core.
     #[error("the core's clock of {0} Hz is below the system counter's {COUNTER_HZ} Hz")]
     Clock(u64),
+    /// A hypervisor's level on a core that starts in AArch32.
+    #[error("a {0} has no EL2 here: `hypervisor` is for ARMv8-A")]
+    Hypervisor(&'static str),
     /// The GIC's two halves are one another's.
     #[error("the GIC's distributor and CPU interface overlap")]
     Overlap,
@@ -88,6 +93,9 @@ impl CortexAConfig {
     pub fn check(&self) -> Result<(), ConfigError> {
         if self.interrupts > 988 {
             return Err(ConfigError::Interrupts(self.interrupts));
+        }
+        if self.hypervisor && !self.model.is_64() {
+            return Err(ConfigError::Hypervisor(self.model.name()));
         }
         if self.clock < COUNTER_HZ {
             return Err(ConfigError::Clock(self.clock));

@@ -17,6 +17,7 @@ use super::live::{Port, Private};
 use super::psci::{self, Answer};
 use super::registers::{self, Name};
 use super::timer::Timers;
+use super::walk::Tables;
 use crate::engine::{AccessKind, Engine, Exception, Exit, Options, Perms, Reg, Stop as EngineStop};
 use crate::regions::Regions;
 
@@ -65,8 +66,12 @@ impl CortexA {
     /// Builds a core; it has no memory yet, and must be reset once it has.
     pub fn new(config: CortexAConfig) -> Result<Self, ConfigError> {
         config.check()?;
-        let options =
-            Options { translation_buffer: TRANSLATION_BUFFER, mpu_regions: 0, ..Options::default() };
+        let options = Options {
+            translation_buffer: TRANSLATION_BUFFER,
+            mpu_regions: 0,
+            hypervisor: config.hypervisor,
+            ..Options::default()
+        };
         let mut engine = Engine::new(config.model.isa(), options)?;
         engine.set_timing(config.timing.then(|| config.model.timing()));
         let private =
@@ -193,7 +198,7 @@ impl CortexA {
         stop.or((attention || single).then_some(Stop::Reached))
     }
 
-    /// HVC or SMC: the firmware's part.
+    /// SMC, or HVC where no hypervisor takes it: the firmware's part.
     fn call(&mut self, bus: &mut dyn Bus) -> Option<Stop> {
         let function = self.engine.reg(self.general(0)) as u32;
         match psci::call(function, self.engine.reg(self.general(1))) {
@@ -234,6 +239,26 @@ impl CortexA {
             _ => false,
         };
         self.private.lines != 0 || event
+    }
+
+    /// The translation tables in force; `None` with the MMU off, and in AArch32.
+    fn tables(&self) -> Option<Tables> {
+        if !self.config.model.is_64() {
+            return None;
+        }
+        // SCTLR, TTBR and TCR of EL2 or EL1 differ in op1.
+        let is_el2 = self.engine.reg(Reg::PSTATE) >> 2 & 3 == 2;
+        let op1 = if is_el2 { 4 } else { 0 };
+        let register = |crn, op2| self.engine.reg(Reg::system(3, op1, crn, 0, op2));
+        let upper = (!is_el2).then(|| register(2, 1));
+        (register(1, 0) & 1 != 0)
+            .then(|| Tables { control: register(2, 2), bases: [Some(register(2, 0)), upper] })
+    }
+
+    /// A doubleword of physical memory.
+    fn word(&self, at: Addr) -> Option<u64> {
+        let mut bytes = [0; 8];
+        self.read(at, &mut bytes).ok().map(|()| u64::from_le_bytes(bytes))
     }
 
     /// The present instant, as breakpoints need it.
@@ -282,6 +307,10 @@ impl Core for CortexA {
 
     fn memory_mut(&mut self) -> &mut dyn Memory {
         self
+    }
+
+    fn physical(&self, addr: Addr) -> Addr {
+        self.tables().and_then(|tables| tables.physical(addr, |at| self.word(at))).unwrap_or(addr)
     }
 
     fn peek_private(&self, addr: Addr) -> Option<u32> {

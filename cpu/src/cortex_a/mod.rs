@@ -8,6 +8,7 @@ mod psci;
 mod registers;
 mod state;
 mod timer;
+mod walk;
 
 pub use self::config::{ConfigError, CortexAConfig, Model};
 pub use self::core::CortexA;

@@ -53,6 +53,7 @@ impl Core {
             mpu_regions: if isa == Isa::CortexM0 { 0 } else { options.mpu_regions.into() },
             priority_bits: options.priority_bits.min(8).into(),
             unprivileged: isa == Isa::CortexM0Plus,
+            hypervisor: options.hypervisor,
         };
         // SAFETY: the handle is live, and nothing but its model was set.
         let error = unsafe { sys::consort_attach(handle, &raw const options) };

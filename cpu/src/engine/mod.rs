@@ -48,11 +48,13 @@ pub struct Options {
     pub mpu_regions: u8,
     /// M-profile: implemented bits of an exception's priority, which BASEPRI has too.
     pub priority_bits: u8,
+    /// AArch64: whether the core has EL2, where it then starts.
+    pub hypervisor: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { translation_buffer: 16 << 20, mpu_regions: 8, priority_bits: 8 }
+        Options { translation_buffer: 16 << 20, mpu_regions: 8, priority_bits: 8, hypervisor: false }
     }
 }
 

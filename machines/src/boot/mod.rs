@@ -285,7 +285,8 @@ fn processor(board: &Board) -> Vec<Node> {
     let timer = timer
         .cells("interrupts", &[1, 13, 0x104, 1, 14, 0x104, 1, 11, 0x104, 1, 10, 0x104])
         .empty("always-on");
-    let mut nodes = vec![cpus, psci.text("method", "hvc"), timer];
+    let mut nodes =
+        vec![cpus, psci.text("method", if board.processor.hypervisor { "smc" } else { "hvc" }), timer];
     if let Some(gic) = board.processor.gic {
         let ([a, b], [c, d]) = (pair_of(gic.distributor.0), pair_of(gic.cpu_interface.0));
         nodes.push(

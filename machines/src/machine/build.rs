@@ -1,7 +1,5 @@
 //! Builds a machine from a board and firmware.
 
-use std::sync::Arc;
-
 use consort_core::component::{Built, Component, NodeId, ResetCause};
 use consort_core::cpu::{Core, NMI, Region, RegionKind};
 use consort_core::device::{Occasions, Port};
@@ -49,7 +47,7 @@ pub struct Options {
     pub seed: u64,
     /// Settings of components that replace the board's.
     pub config: IndexMap<String, Value>,
-    /// What memories that outlive power hold, by component.
+    /// What memories and disks that outlive power hold, by component.
     pub contents: IndexMap<String, Vec<u8>>,
     /// Console, command line and directory for semihosting.
     pub semihosting: Semihosting,
@@ -57,8 +55,6 @@ pub struct Options {
     pub timing: Timing,
     /// A kernel that is started instead of the board's firmware.
     pub boot: Boot,
-    /// What lies in drives and slots, by the component's name; an empty name is the first that takes a medium.
-    pub media: Vec<(String, Arc<[u8]>)>,
 }
 
 /// The address an Ethernet port has when nobody gives it one: locally administered, from the device's name.
@@ -124,34 +120,11 @@ impl Machine {
             console: console.map(|index| index as u16),
             loads: prepared.loads,
         };
-        for (name, medium) in options.media {
-            machine.insert(&name, medium)?;
-        }
         machine.bus.reset(ResetCause::PowerOn, Time::ZERO, machine.core.memory_mut());
         machine.core.reset();
         machine.apply_irqs();
         machine.bus.recorder = Recorder::default();
         Ok(machine)
-    }
-}
-
-impl Machine {
-    /// Puts a medium into the component called `name`, or into the first that takes one when that is empty.
-    fn insert(&mut self, name: &str, medium: Arc<[u8]>) -> Result<(), BuildError> {
-        let nodes = 0..self.bus.nodes.len();
-        let taken = nodes.into_iter().any(|node| {
-            (name.is_empty() || self.bus.nodes[node].name == name)
-                && self.bus.component_mut(NodeId(node as u16)).insert(medium.clone())
-        });
-        if taken {
-            return Ok(());
-        }
-        Err(BuildError::Firmware(if name.is_empty() {
-            "the board has nothing that takes a disk or another medium".to_owned()
-        } else {
-            let names = self.bus.nodes.iter().map(|node| node.name.as_str());
-            format!("`{name}` takes no disk or other medium{}", suggest(name, names))
-        }))
     }
 }
 

@@ -6,7 +6,29 @@ use consort_core::{Addr, BusError, Cycles, Time, Width};
 
 use super::Machine;
 
+/// The smallest page of any core: translations hold for so many bytes.
+const PAGE: u64 = 4096;
+
+/// How many of `len` bytes at `addr` lie in one page.
+fn in_page(addr: Addr, len: usize) -> usize {
+    len.min((PAGE - addr % PAGE) as usize)
+}
+
 impl Machine {
+    /// A debugger's write to physical memory or registers.
+    fn put(&mut self, addr: Addr, data: &[u8]) -> Result<(), BusError> {
+        if self.core.memory_mut().write(addr, data).is_ok() {
+            return Ok(());
+        }
+        let width =
+            u32::try_from(data.len()).ok().and_then(Width::from_bytes).ok_or(BusError::Refused(addr))?;
+        let value = data.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte));
+        let now = self.time();
+        self.bus.debug_write(now, addr, width, value, self.core.memory_mut())?;
+        self.apply_irqs();
+        Ok(())
+    }
+
     /// One byte without side effects: memory, then a peripheral's or the core's own register.
     fn peek(&self, addr: Addr) -> Result<u8, BusError> {
         let mut byte = [0];
@@ -42,26 +64,29 @@ impl Debug for Machine {
         self.core.pc()
     }
 
-    fn read(&self, addr: Addr, out: &mut [u8]) -> Result<(), BusError> {
-        if self.core.memory().read(addr, out).is_ok() {
-            return Ok(());
-        }
-        for (byte, offset) in out.iter_mut().zip(0..) {
-            *byte = self.peek(addr.wrapping_add(offset))?;
+    fn read(&self, mut addr: Addr, mut out: &mut [u8]) -> Result<(), BusError> {
+        while !out.is_empty() {
+            let count = in_page(addr, out.len());
+            let (piece, rest) = out.split_at_mut(count);
+            let at = self.core.physical(addr);
+            if self.core.memory().read(at, piece).is_err() {
+                for (byte, offset) in piece.iter_mut().zip(0..) {
+                    *byte = self.peek(at.wrapping_add(offset))?;
+                }
+            }
+            addr = addr.wrapping_add(piece.len() as u64);
+            out = rest;
         }
         Ok(())
     }
 
-    fn write(&mut self, addr: Addr, data: &[u8]) -> Result<(), BusError> {
-        if self.core.memory_mut().write(addr, data).is_ok() {
-            return Ok(());
+    fn write(&mut self, mut addr: Addr, mut data: &[u8]) -> Result<(), BusError> {
+        while !data.is_empty() {
+            let (piece, rest) = data.split_at(in_page(addr, data.len()));
+            self.put(self.core.physical(addr), piece)?;
+            addr = addr.wrapping_add(piece.len() as u64);
+            data = rest;
         }
-        let width =
-            u32::try_from(data.len()).ok().and_then(Width::from_bytes).ok_or(BusError::Refused(addr))?;
-        let value = data.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte));
-        let now = self.time();
-        self.bus.debug_write(now, addr, width, value, self.core.memory_mut())?;
-        self.apply_irqs();
         Ok(())
     }
 

@@ -95,7 +95,7 @@ impl FailureFile {
             }
             entry.firmware = Images::Many(images);
             let own = [&mut entry.kernel, &mut entry.initrd, &mut entry.dtb].into_iter().flatten();
-            for (index, path) in own.chain(entry.media.values_mut()).enumerate() {
+            for (index, path) in own.chain(entry.contents.values_mut()).enumerate() {
                 let source = folder.join(&*path);
                 let name = source.file_name().unwrap_or_default().to_string_lossy();
                 let kept = format!("files/{device}/{index}-{name}");

@@ -40,13 +40,16 @@ pub struct Sampler {
     since: Time,
     period: Option<Time>,
     taken: u64,
+    /// The last sample waits, though no more are taken.
+    left: bool,
 }
 
 impl Sampler {
-    /// Samples every `period` from now on, or not at all.
+    /// Samples every `period` from now on, or not at all: then the last one still waits for who did not take it.
     pub fn run(&mut self, period: Option<Time>, now: Time) {
+        let period = period.filter(|period| *period > Time::ZERO);
         if self.period != period {
-            *self = Self { since: now, period: period.filter(|period| *period > Time::ZERO), taken: 0 };
+            *self = Self { since: now, period, taken: 0, left: period.is_none() && self.ready(now) };
         }
     }
     fn count(&self, now: Time) -> u64 {
@@ -54,11 +57,12 @@ impl Sampler {
     }
     /// Whether there is a sample that was not taken yet.
     pub fn ready(&self, now: Time) -> bool {
-        self.count(now) > self.taken
+        self.left || self.count(now) > self.taken
     }
     /// Takes the newest sample.
     pub fn take(&mut self, now: Time) {
         self.taken = self.count(now);
+        self.left = false;
     }
     /// When the next sample comes.
     pub fn next(&self, now: Time) -> Time {

@@ -42,6 +42,8 @@ pub struct Mma8653 {
     pointer: Pointer,
     sampler: Sampler,
     axes: Axes,
+    /// The last sample, which standby keeps.
+    held: [[u8; 2]; 3],
 }
 
 impl Mma8653 {
@@ -61,7 +63,7 @@ impl Mma8653 {
 
     fn output(&self, axis: usize) -> [u8; 2] {
         if !self.active() {
-            return [0, 0];
+            return self.held[axis];
         }
         let mg = if self.config.invert[axis] { -self.axes.0[axis] } else { self.axes.0[axis] };
         // 2 g full scale: 256 counts per g; left-justified 10 bits.
@@ -99,6 +101,7 @@ impl Mma8653 {
     fn clear(&mut self) {
         self.registers = vec![0; usize::from(LAST) + 1];
         self.sampler = Sampler::default();
+        self.held = [[0; 2]; 3];
     }
 }
 
@@ -113,6 +116,7 @@ impl Model for Mma8653 {
             pointer: Pointer::default(),
             sampler: Sampler::default(),
             axes: Axes([0, 0, -1000]),
+            held: [[0; 2]; 3],
         };
         part.clear();
         part
@@ -159,6 +163,10 @@ impl Part for Mma8653 {
         match register {
             CTRL_REG2 if byte & 0x40 != 0 => self.clear(),
             STATUS..=WHO_AM_I => {}
+            CTRL_REG1 if self.active() && byte & 1 == 0 => {
+                self.held = std::array::from_fn(|axis| self.output(axis));
+                self.registers[usize::from(CTRL_REG1)] = byte;
+            }
             _ => {
                 if let Some(stored) = self.registers.get_mut(usize::from(register)) {
                     *stored = byte;
@@ -225,5 +233,12 @@ mod tests {
         // 0.5 g is 128 counts, left-justified in 16 bits; -1 g on z.
         assert_eq!(read(&mut rig, STATUS), [0x0F, 0x20, 0, 0, 0, 0xC0, 0]);
         assert!(rig.line("int1"));
+        // Standby keeps the sample that nobody took, and says so (table 2: registers preserved from active mode).
+        rig.run_for(Time::from_ms(20));
+        write(&mut rig, CTRL_REG1, 4 << 3);
+        rig.with(|part, cx| part.set("x", &Value::Number(0.0), cx)).unwrap();
+        rig.run_for(Time::from_secs(2));
+        assert_eq!(read(&mut rig, STATUS), [0x0F, 0x20, 0, 0, 0, 0xC0, 0]);
+        assert_eq!(read(&mut rig, STATUS), [0]);
     }
 }

@@ -14,6 +14,7 @@ mod lsm303agr;
 mod mag3110;
 mod mma8653;
 mod motion;
+mod smart_battery;
 mod spi_flash;
 mod st7789;
 mod steps;
@@ -32,6 +33,7 @@ pub const MODELS: &[ModelEntry] = &[
     ModelEntry::part::<lsm303agr::Lsm303agr>(),
     ModelEntry::part::<mag3110::Mag3110>(),
     ModelEntry::part::<mma8653::Mma8653>(),
+    ModelEntry::part::<smart_battery::SmartBattery>(),
     ModelEntry::part::<spi_flash::SpiFlash>(),
     ModelEntry::part::<st7789::St7789>(),
     ModelEntry::part::<vibration::Vibration>(),

@@ -1,7 +1,6 @@
 //! The block device (Virtio 1.1, 5.2): a disk whose first contents the fleet gives.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use consort_core::BusError;
 use consort_core::component::Cx;
@@ -44,14 +43,11 @@ pub struct Config {
 pub struct Block {
     size: u64,
     read_only: bool,
+    /// The contents it began with; a restored disk keeps its own.
     #[serde(skip)]
-    medium: Medium,
+    medium: Vec<u8>,
     written: BTreeMap<u64, Vec<u8>>,
 }
-
-/// The contents the disk began with; a restored disk keeps its own.
-#[derive(Default)]
-struct Medium(Arc<[u8]>);
 
 impl Block {
     fn sectors(&self) -> u64 {
@@ -65,7 +61,7 @@ impl Block {
                 continue;
             }
             let start = usize::try_from(sector).ok().and_then(|sector| sector.checked_mul(SECTOR));
-            let rest = start.and_then(|start| self.medium.0.get(start..)).unwrap_or(&[]);
+            let rest = start.and_then(|start| self.medium.get(start..)).unwrap_or(&[]);
             let count = rest.len().min(out.len());
             out[..count].copy_from_slice(&rest[..count]);
             out[count..].fill(0);
@@ -109,18 +105,13 @@ impl Block {
 
 impl Device for Block {
     const KIND: &'static str = "virtio-block";
-    const DOC: &'static str = "Virtio disk; the fleet's `media` or `--disk` give it contents.";
+    const DOC: &'static str = "Virtio disk; the fleet's `contents` or `--disk` give it contents.";
     const ID: u32 = 2;
     const QUEUES: u16 = 1;
     type Config = Config;
 
     fn new(config: Config) -> Self {
-        Self {
-            size: config.size,
-            read_only: config.read_only,
-            medium: Medium::default(),
-            written: BTreeMap::new(),
-        }
+        Self { size: config.size, read_only: config.read_only, medium: Vec::new(), written: BTreeMap::new() }
     }
 
     fn features(&self) -> u64 {
@@ -133,10 +124,18 @@ impl Device for Block {
         config
     }
 
-    fn insert(&mut self, medium: Arc<[u8]>) -> bool {
-        self.size = self.size.max(medium.len() as u64);
-        self.medium = Medium(medium);
-        true
+    /// `None` for a disk that nobody gave a size.
+    fn contents(&self) -> Option<Vec<u8>> {
+        let size = usize::try_from(self.size).ok().filter(|size| *size > 0)?;
+        let mut contents = vec![0; size];
+        self.read(0, &mut contents);
+        Some(contents)
+    }
+
+    fn load(&mut self, contents: &[u8]) -> Result<(), String> {
+        self.size = self.size.max(contents.len() as u64);
+        self.medium = contents.to_vec();
+        Ok(())
     }
 
     fn keep(&mut self, before: Self) {
@@ -177,7 +176,7 @@ mod tests {
     #[test]
     fn sectors_are_read_and_written() {
         let mut disk = Virtio::<Block>::new(Config { size: 4096, read_only: false });
-        assert!(disk.insert(vec![7; 700].into()));
+        disk.load(&[7; 700]).unwrap();
         let mut driver = Driver::new(disk);
         assert_eq!(driver.rig.read(0x100), 8);
         let at = driver.offer(0, &request(IN, 1, &[]), 513);
@@ -193,10 +192,12 @@ mod tests {
         let status = driver.offer(0, &request(OUT, 8, &[9; 512]), 1);
         assert_eq!(driver.bytes(status, 1), [IO_ERROR]);
         let mut other = Virtio::<Block>::new(Config { size: 4096, read_only: false });
-        other.insert(vec![7; 700].into());
+        other.load(&[7; 700]).unwrap();
         other.restore(&saved).unwrap();
         let mut out = [0; 1024];
         other.device().read(0, &mut out);
         assert_eq!((&out[..512], &out[512..]), (&[7; 512][..], &[9; 512][..]));
+        let all = other.contents().unwrap();
+        assert_eq!((all.len(), &all[..1024], &all[1024..]), (4096, &out[..], &[0; 3072][..]));
     }
 }

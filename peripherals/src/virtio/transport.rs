@@ -129,10 +129,14 @@ pub trait Device: Serialize + DeserializeOwned + Send + Sized + 'static {
     fn keep(&mut self, before: Self) {
         let _ = before;
     }
-    /// See [`Component::insert`].
-    fn insert(&mut self, medium: std::sync::Arc<[u8]>) -> bool {
-        let _ = medium;
-        false
+    /// See [`Component::contents`].
+    fn contents(&self) -> Option<Vec<u8>> {
+        None
+    }
+    /// See [`Component::load`].
+    fn load(&mut self, contents: &[u8]) -> Result<(), String> {
+        let _ = contents;
+        Err("it has no memory that outlives power".to_owned())
     }
 }
 
@@ -358,8 +362,11 @@ impl<D: Device> Component for Virtio<D> {
     fn get(&self, channel: &str) -> Option<Value> {
         self.device.get(channel)
     }
-    fn insert(&mut self, medium: std::sync::Arc<[u8]>) -> bool {
-        self.device.insert(medium)
+    fn contents(&self) -> Option<Vec<u8>> {
+        self.device.contents()
+    }
+    fn load(&mut self, contents: &[u8]) -> Result<(), String> {
+        self.device.load(contents)
     }
 }
 
