@@ -63,9 +63,9 @@ fn while_pieces(mut bytes: &[u8], mut take: impl FnMut(&[u8])) {
 fn node() -> Node {
     let trust = vec![Trusted { udid: "PEER".into(), key: Key(KEY), answers: true }];
     let mut node = Node::new(NodeConfig { trust, ..NodeConfig::default() }, Rng::new(0, "fuzz"));
-    drop(node.publish(Time::ZERO, Service { id: 1, capability: 64, ..Service::default() }));
-    drop(node.refresh(Time::ZERO, Service { id: 1, capability: 192, ..Service::default() }));
-    drop(node.create_session_server("p", "talk"));
+    let _ = node.publish(Time::ZERO, Service { id: 1, capability: 64, ..Service::default() });
+    let _ = node.refresh(Time::ZERO, Service { id: 1, capability: 192, ..Service::default() });
+    let _ = node.create_session_server("p", "talk");
     node
 }
 
@@ -93,7 +93,8 @@ fn repaired(frame: &[u8]) -> Vec<u8> {
         return frame;
     }
     let sum = |bytes: &[u8], first: u32| {
-        let words = bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0)));
+        let words =
+            bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0)));
         let mut sum = words.sum::<u32>() + first;
         while sum > 0xFFFF {
             sum = (sum & 0xFFFF) + (sum >> 16);
@@ -106,7 +107,8 @@ fn repaired(frame: &[u8]) -> Vec<u8> {
     let header = sum(&frame[14..34], 0);
     frame[24..26].copy_from_slice(&header);
     let body = frame.len() as u32 - 34;
-    let pseudo = frame[26..34].chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1])).sum::<u32>();
+    let pseudo =
+        frame[26..34].chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1])).sum::<u32>();
     let (at, first) = match frame[23] {
         6 if frame.len() >= 54 => (50, pseudo + 6 + body),
         17 => (40, pseudo + 17 + body),
@@ -197,7 +199,9 @@ fn sealed(mut bytes: &[u8]) {
             6 => {
                 session = peer.connect(SESSION_PORT);
                 key = Request::decode(body).map_or([0; 32], |request| request.key);
-                session.into_iter().for_each(|session| peer.send(session, &plain(Module::SESSION, seq, shut.clone())));
+                session
+                    .into_iter()
+                    .for_each(|session| peer.send(session, &plain(Module::SESSION, seq, shut.clone())));
             }
             flag => {
                 let frame = Frame { seq: seq as i32, flag: Flag((*flag).into()), payload: body.to_vec() };
