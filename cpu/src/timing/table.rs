@@ -89,7 +89,7 @@ pub(crate) const M0: Table = Table {
     store: 2,         // 3.3
     store_indexed: 2, // 3.3
     multiple: 1,      // 3.3: 1 + N
-    multiple_pc: 3,   // 3.3: POP with PC 4 + N without counting PC
+    multiple_pc: 4,   // 3.3: POP with PC 4 + N, PC counted
     load_pc: 1,
     table_branch: 1,
     branch: 3,              // 3.3
@@ -113,7 +113,7 @@ pub(crate) const M0: Table = Table {
 
 /// Cortex-M0+ (DDI 0484C).
 pub(crate) const M0_PLUS: Table = Table {
-    multiple_pc: 3,         // 3.3: 3 + N
+    multiple_pc: 3,         // 3.3: 3 + N, PC counted
     branch: 2,              // 3.3
     branch_if: 2,           // 3.3: 1 or 2
     branch_link: 3,         // 3.3

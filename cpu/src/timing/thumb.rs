@@ -194,9 +194,11 @@ const fn dual_or_exclusive(first: u32, second: u32) -> Class {
     }
     match bits(first, 4, 4) {
         0xD if second & 0xFFE0 == 0xF000 => Class::TableBranch,
-        // LDREX, LDREXB, LDREXH and ARMv8-M's acquiring loads; a store's status register is not an address.
+        // LDREX, LDREXB, LDREXH and ARMv8-M's acquiring loads.
         0x5 | 0xD => Class::Load(transfer),
-        _ => Class::Store(transfer),
+        // A store that waits for its answer is as a load of that (100166 3.3.3): STREX, then STREXB and STREXH.
+        0x4 => Class::Load(Single { register: register(second, 8, 4), ..transfer }),
+        _ => Class::Load(Single { register: register(second, 0, 4), ..transfer }),
     }
 }
 
@@ -369,6 +371,8 @@ mod tests {
             (0xE9D1_0102, "ldrd r0, r1, [r1, #8]", Class::Dual),
             (0xE8E1_2301, "strd r2, r3, [r1], #4", Class::Dual),
             (0xE851_0F00, "ldrex r0, [r1]", Class::Load(at(0, 1, None))),
+            (0xE842_4100, "strex r1, r4, [r2]", Class::Load(at(1, 2, None))),
+            (0xE8C2_4F41, "strexb r1, r4, [r2]", Class::Load(at(1, 2, None))),
             (0xE8BD_8FF0, "pop {r4-r11, pc}", Class::MultiplePc(9)),
             (0xE92D_4FF0, "push {r4-r11, lr}", Class::Multiple(9)),
             (0xF8D1_0100, "ldr.w r0, [r1, #256]", Class::Load(at(0, 1, None))),
