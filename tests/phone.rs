@@ -9,6 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
+/// Whether the script was here, with the RAM disk's first program as it is now.
+fn is_made(place: &Path, architecture: &str) -> bool {
+    let init = Path::new(env!("CARGO_MANIFEST_DIR")).join("firmware/phone/init");
+    std::fs::read(place.join(architecture).join("root/init")).ok() == std::fs::read(init).ok()
+}
+
 /// Where the images are; made once by the script.
 fn images() -> Option<&'static Path> {
     static IMAGES: OnceLock<Option<PathBuf>> = OnceLock::new();
@@ -18,7 +24,7 @@ fn images() -> Option<&'static Path> {
                 |_| Path::new(env!("CARGO_TARGET_TMPDIR")).join("phone"),
                 |place| Path::new(&place).to_owned(),
             );
-            if !place.join("initrd.gz").exists() {
+            if !is_made(&place, "arm64") {
                 let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("firmware/phone/linux.sh");
                 let made = Command::new(script).arg(&place).output();
                 if !made.is_ok_and(|made| made.status.success()) {
@@ -218,7 +224,7 @@ fn linux_on_a_cortex_a15_works_as_on_qemu() {
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("phone32");
     let place = std::env::var("CONSORT_PHONE_IMAGES").map_or(place, |place| Path::new(&place).to_owned());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("firmware/phone/linux.sh");
-    let made = place.join("initrd32.gz").exists()
+    let made = is_made(&place, "armhf")
         || Command::new(script).arg(&place).arg("armhf").output().is_ok_and(|made| made.status.success());
     if !made {
         eprintln!("virt-a15: SKIPPED, Debian's armhf packages cannot be had");

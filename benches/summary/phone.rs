@@ -32,7 +32,8 @@ struct Start {
 fn images() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let images = root.join("target/phone");
-    if !images.join("initrd.gz").exists() {
+    let init = std::fs::read(images.join("arm64/root/init")).ok();
+    if init != std::fs::read(root.join("firmware/phone/init")).ok() {
         let made = Command::new(root.join("firmware/phone/linux.sh")).arg(&images).output();
         if !made.is_ok_and(|made| made.status.success()) {
             println!(
