@@ -97,6 +97,7 @@ pub struct DeviceEntry {
 
 impl DeviceEntry {
     /// Reads the files besides the firmware; a fault with the pointer to the field that names the file.
+    #[expect(clippy::type_complexity, reason = "two halves of the machine's options")]
     fn files(&self, folder: &Path) -> Result<(Boot, IndexMap<String, Vec<u8>>), (String, String)> {
         let file = |field: &[&str], path: &String| {
             read_file(&folder.join(path)).map_err(|error| (pointer_of(field), error.to_string()))
