@@ -173,9 +173,10 @@ struct World {
 impl World {
     fn new(peripheral: &str, threads: usize) -> Option<Self> {
         // Wheels for Python 3.10 are the newest; only the images in them are used.
-        let wheel = ["--no-deps", "--only-binary=:all:", "--python-version", "310"];
+        let wheel =
+            ["--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--python-version", "310"];
         let platform = ["--implementation", "cp", "--platform", "manylinux2014_x86_64"];
-        let package = registry::package("pc-ble-driver-py", &[wheel, platform].concat())?;
+        let package = registry::package("pc-ble-driver-py", &[&wheel[..], &platform[..]].concat())?;
         let image = |softdevice: &str| {
             let name = format!("connectivity_4.1.4_1m_with_{softdevice}_2.0.1.hex");
             package.join("pc_ble_driver_py/hex/sd_api_v2").join(name)

@@ -223,7 +223,7 @@ fn a_phones_interrupt_controller_is_listed() {
     let of = |name: &str| interrupts.iter().find(|known| known.name == name).unwrap();
     // What the firmware's board.c enables, and what is wired without being used.
     assert_eq!((of("uart0").enabled, of("uart0").priority), (true, Some(0x80)), "{interrupts:?}");
-    assert!(!of("touch").enabled);
+    assert!(!of("i2c").enabled);
     assert!(harness.query_by_label("softbus").is_some());
     finish(harness, run);
 }
