@@ -31,7 +31,8 @@ struct Computer {
     line: Vec<u8>,
     escaped: bool,
     to_send: Vec<u8>,
-    active: bool,
+    /// Its own configuration and the device's are answered: before that, either drops calls.
+    agreed: [bool; 2],
     sent: u8,
     seen: u8,
     answer: Option<Vec<u8>>,
@@ -102,8 +103,11 @@ impl Computer {
                 self.packet(LINK_CONTROL, false, &[0x01, 0x7E]);
             }
             (LINK_CONTROL, [0x02, 0x7D, ..]) => self.packet(LINK_CONTROL, false, &[0x03, 0xFC, 0x11]),
-            (LINK_CONTROL, [0x03, 0xFC, ..]) => self.packet(LINK_CONTROL, false, &[0x04, 0x7B, 0x11]),
-            (LINK_CONTROL, [0x04, 0x7B, ..]) => self.active = true,
+            (LINK_CONTROL, [0x03, 0xFC, ..]) => {
+                self.packet(LINK_CONTROL, false, &[0x04, 0x7B, 0x11]);
+                self.agreed[1] = true;
+            }
+            (LINK_CONTROL, [0x04, 0x7B, ..]) => self.agreed[0] = true,
             (VENDOR, data) => {
                 if packet[0] & 7 == self.seen {
                     self.seen = (self.seen + 1) & 7;
@@ -194,7 +198,7 @@ impl World {
         let mut fleet = file.build(&document, Path::new("/"), &Overrides::default()).unwrap().fleet;
         fleet.set_pace(Pace { threads, quantum: Time::from_ms(1) });
         let mut world = Self { fleet, computers: Default::default(), air: Vec::new() };
-        world.run(|world| world.computers.iter().all(|computer| computer.active));
+        world.run(|world| world.computers.iter().all(|computer| computer.agreed == [true; 2]));
         Some(world)
     }
 
