@@ -7,35 +7,20 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
 
-/// Whether the script was here, with the RAM disk's first program as it is now.
-fn is_made(place: &Path, architecture: &str) -> bool {
-    let init = Path::new(env!("CARGO_MANIFEST_DIR")).join("firmware/phone/init");
-    std::fs::read(place.join(architecture).join("root/init")).ok() == std::fs::read(init).ok()
-}
-
-/// Where the images are; made once by the script.
-fn images() -> Option<&'static Path> {
-    static IMAGES: OnceLock<Option<PathBuf>> = OnceLock::new();
-    IMAGES
-        .get_or_init(|| {
-            let place = std::env::var("CONSORT_PHONE_IMAGES").map_or_else(
-                |_| Path::new(env!("CARGO_TARGET_TMPDIR")).join("phone"),
-                |place| Path::new(&place).to_owned(),
-            );
-            if !is_made(&place, "arm64") {
-                let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("firmware/phone/linux.sh");
-                let made = Command::new(script).arg(&place).output();
-                if !made.is_ok_and(|made| made.status.success()) {
-                    let required = std::env::var_os("CI").is_some();
-                    assert!(!required, "firmware/phone/linux.sh failed: CI needs Debian's arm64 packages");
-                    return None;
-                }
-            }
-            Some(place)
-        })
-        .as_deref()
+/// The folder with the images of an architecture; the script makes what is not there yet.
+fn images(architecture: &str) -> Option<PathBuf> {
+    let place = std::env::var("CONSORT_PHONE_IMAGES")
+        .map_or_else(|_| Path::new(env!("CARGO_TARGET_TMPDIR")).join("phone"), PathBuf::from);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("firmware/phone/linux.sh");
+    let problem = match Command::new(script).arg(&place).arg(architecture).output() {
+        Ok(made) if made.status.success() => return Some(place),
+        Ok(made) => String::from_utf8_lossy(&made.stderr).into_owned(),
+        Err(error) => error.to_string(),
+    };
+    assert!(std::env::var_os("CI").is_none(), "CI needs Debian's {architecture} packages: {problem}");
+    eprintln!("SKIPPED, Debian's {architecture} packages cannot be had: {problem}");
+    None
 }
 
 fn consort(args: &[&str]) -> Output {
@@ -107,8 +92,7 @@ fn scratch(name: &str) -> String {
 }
 
 fn uboot(board: &str, image: &str, program: &str, cpu: &str) {
-    let Some(images) = images() else {
-        eprintln!("{board}: SKIPPED, Debian's packages cannot be had");
+    let Some(images) = images("arm64") else {
         return;
     };
     let image = images.join(image).to_str().unwrap().to_owned();
@@ -206,8 +190,7 @@ fn linux(board: &str, files: [&Path; 2], (program, machine): (&str, &[&str]), sc
 
 #[test]
 fn linux_reaches_its_shell_and_works_as_on_qemu() {
-    let Some(images) = images() else {
-        eprintln!("virt-a53: SKIPPED, Debian's packages cannot be had");
+    let Some(images) = images("arm64") else {
         return;
     };
     let files = ["Image", "initrd.gz"].map(|name| images.join(name));
@@ -225,16 +208,10 @@ fn linux_reaches_its_shell_and_works_as_on_qemu() {
 
 #[test]
 fn linux_on_a_cortex_a15_works_as_on_qemu() {
-    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("phone32");
-    let place = std::env::var("CONSORT_PHONE_IMAGES").map_or(place, |place| Path::new(&place).to_owned());
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("firmware/phone/linux.sh");
-    let made = is_made(&place, "armhf")
-        || Command::new(script).arg(&place).arg("armhf").output().is_ok_and(|made| made.status.success());
-    if !made {
-        eprintln!("virt-a15: SKIPPED, Debian's armhf packages cannot be had");
+    let Some(images) = images("armhf") else {
         return;
-    }
-    let files = ["zImage", "initrd32.gz"].map(|name| place.join(name));
+    };
+    let files = ["zImage", "initrd32.gz"].map(|name| images.join(name));
     let machine = ["-M", "virt,gic-version=2", "-cpu", "cortex-a15"];
     linux("virt-a15", [&files[0], &files[1]], ("qemu-system-arm", &machine), SHORT, "6s");
 }
@@ -262,11 +239,10 @@ fn linux_fleet(images: &Path) -> String {
 
 #[test]
 fn a_linux_phone_a_watch_and_two_sensors_talk_for_a_minute_the_same_each_time() {
-    let Some(images) = images() else {
-        eprintln!("phone: SKIPPED, Debian's packages cannot be had");
+    let Some(images) = images("arm64") else {
         return;
     };
-    let fleet = linux_fleet(images);
+    let fleet = linux_fleet(&images);
     let (said, whole) = run(&fleet, &["--for", "60s", "--threads", "1"]);
     for wanted in [
         "2 packets received",
@@ -370,8 +346,7 @@ r $(cat ${a}1/name ${a}1/in_magn_[xyz]_raw); fold -w60 /dev/vcs1 | sed "s/^/=""=
 
 #[test]
 fn linux_finds_the_phone_s_parts_and_reaches_its_neighbours() {
-    let Some(images) = images() else {
-        eprintln!("phone: SKIPPED, Debian's packages cannot be had");
+    let Some(images) = images("arm64") else {
         return;
     };
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

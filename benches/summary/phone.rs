@@ -28,19 +28,16 @@ struct Start {
     prompt: &'static [u8],
 }
 
-/// Where `firmware/phone/linux.sh` put the images; it is run when they are not there.
+/// Where `firmware/phone/linux.sh` puts the images.
 fn images() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let images = root.join("target/phone");
-    let init = std::fs::read(images.join("arm64/root/init")).ok();
-    if init != std::fs::read(root.join("firmware/phone/init")).ok() {
-        let made = Command::new(root.join("firmware/phone/linux.sh")).arg(&images).output();
-        if !made.is_ok_and(|made| made.status.success()) {
-            println!(
-                "firmware/phone/linux.sh failed: no figures of U-Boot and Linux (it needs Debian's arm64 packages)"
-            );
-            return None;
-        }
+    let made = Command::new(root.join("firmware/phone/linux.sh")).arg(&images).output();
+    if !made.is_ok_and(|made| made.status.success()) {
+        println!(
+            "firmware/phone/linux.sh failed: no figures of U-Boot and Linux (it needs Debian's arm64 packages)"
+        );
+        return None;
     }
     Some(images)
 }

@@ -1,15 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Makes what a virtual phone boots from Debian's own packages: no root, nothing installed, nothing kept in git.
+# What was made from the same script and the same files of ours is not made again.
 # usage: linux.sh DIRECTORY [arm64|armhf]
 #   arm64   (default) afterwards it holds u-boot.bin, u-boot32.bin, Image, initrd.gz
 #   armhf   zImage, initrd32.gz, for board virt-a15
-# Needs apt-get, dpkg-deb, cpio and gzip, and packages of Debian (for any architecture) that apt may read.
+# Needs apt-get, dpkg-deb, cpio, flock and gzip, and packages of Debian (for any architecture) that apt may read.
 set -eu
 
-out=$(mkdir -p "$1" && cd "$1" && pwd)
 arch=${2:-arm64}
 here=$(cd "$(dirname "$0")" && pwd)
+hub=$here/../bin/linux-hub.elf
+out=$(mkdir -p "$1" && cd "$1" && pwd)
 work=$out/$arch
 apt=$work/apt
 case $arch in
@@ -17,6 +19,15 @@ arm64) flavour=arm64 image=Image ramdisk=initrd.gz loader=u-boot-qemu ;;
 armhf) flavour=armmp image=zImage ramdisk=initrd32.gz loader= ;;
 *) echo "linux.sh: there is no architecture $arch; there are arm64, armhf" >&2 && exit 2 ;;
 esac
+
+# One at a time: whoever comes second waits, and then finds everything made.
+exec 9>"$out/lock"
+flock 9
+made=$(cat "$here/linux.sh" "$here/init" "$hub" | sha256sum)
+if [ "$(cat "$out/made-$arch" 2>/dev/null)" = "$made" ]; then
+    ls -l "$out/$image" "$out/$ramdisk"
+    exit 0
+fi
 
 # apt for that architecture beside the system's own, with the system's sources and keys.
 fetch() { # PROGRAM ARGUMENTS...
@@ -66,10 +77,11 @@ done
 cp "$here/init" "$root/init"
 chmod 755 "$root/init"
 if [ $arch = arm64 ]; then
-    cp "$here/../bin/linux-hub.elf" "$root/bin/hub"
+    cp "$hub" "$root/bin/hub"
     chmod 755 "$root/bin/hub"
 fi
 # The same bytes whenever it is made: files in order, owned by root, of one date.
 find "$root" -exec touch -h -d @1577836800 {} +
 (cd "$root" && find . | LC_ALL=C sort | cpio -o -H newc -R 0:0 --reproducible --quiet) | gzip -9n >"$out/$ramdisk"
+echo "$made" >"$out/made-$arch"
 ls -l "$out/$image" "$out/$ramdisk"
