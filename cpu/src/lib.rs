@@ -9,3 +9,4 @@ pub mod cortex_m;
 pub mod engine;
 mod regions;
 pub mod timing;
+mod watch;

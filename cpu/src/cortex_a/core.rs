@@ -20,6 +20,7 @@ use super::timer::Timers;
 use super::walk::Tables;
 use crate::engine::{AccessKind, Engine, Exception, Exit, Options, Perms, Reg, Stop as EngineStop};
 use crate::regions::Regions;
+use crate::watch::Watched;
 
 /// What a core waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +58,7 @@ pub struct CortexA {
     /// A reset that the trace does not know of yet.
     pub(super) unreported_reset: bool,
     breakpoints: BTreeSet<Addr>,
-    watchpoints: Vec<(u64, u64, AccessKind)>,
+    watched: Watched,
     /// The breakpoint that the last run stopped at, by instruction count and address: the next one passes it.
     passing: Option<(u64, Addr)>,
 }
@@ -86,7 +87,7 @@ impl CortexA {
             event: false,
             unreported_reset: false,
             breakpoints: BTreeSet::new(),
-            watchpoints: Vec::new(),
+            watched: Watched::default(),
             passing: None,
             config,
         };
@@ -452,19 +453,6 @@ impl Core for CortexA {
     }
 
     fn set_watchpoints(&mut self, at: &[Watchpoint]) {
-        for (addr, len, access) in self.watchpoints.drain(..) {
-            self.engine.remove_watchpoint(0, addr, len, access);
-        }
-        for Watchpoint { addr, len, kind } in at {
-            let accesses: &[AccessKind] = match kind {
-                WatchKind::Read => &[AccessKind::Read],
-                WatchKind::Write => &[AccessKind::Write],
-                WatchKind::Access => &[AccessKind::Read, AccessKind::Write],
-            };
-            for access in accesses {
-                self.engine.add_watchpoint(0, *addr, *len, *access);
-                self.watchpoints.push((*addr, *len, *access));
-            }
-        }
+        self.watched.set(&mut self.engine, at);
     }
 }

@@ -21,6 +21,7 @@ use super::scb;
 use super::system::{ResetRequest, Rest, System};
 use crate::engine::{AccessKind, Engine, Exception, Exit, Options, Perms, Reg, Stop as EngineStop};
 use crate::regions::Regions;
+use crate::watch::Watched;
 
 /// The line number by which [`Core::set_line`] and [`Core::pulse_line`] mean NMI.
 pub const NMI_LINE: u16 = u16::MAX;
@@ -41,7 +42,7 @@ pub struct CortexM {
     /// A reset that the trace does not know of yet.
     pub(super) unreported_reset: bool,
     breakpoints: BTreeSet<Addr>,
-    watchpoints: Vec<(u64, u64, AccessKind)>,
+    watched: Watched,
     /// The guest's own: DWT comparators of instructions, as breakpoints of the engine, and of data.
     matching: BTreeMap<Addr, u8>,
     comparing: Vec<(u8, u64, u64, AccessKind)>,
@@ -71,7 +72,7 @@ impl CortexM {
             code_cache: false,
             unreported_reset: false,
             breakpoints: BTreeSet::new(),
-            watchpoints: Vec::new(),
+            watched: Watched::default(),
             matching: BTreeMap::new(),
             comparing: Vec::new(),
             passing: None,
@@ -542,19 +543,6 @@ impl Core for CortexM {
     }
 
     fn set_watchpoints(&mut self, at: &[Watchpoint]) {
-        for (addr, len, access) in self.watchpoints.drain(..) {
-            self.engine.remove_watchpoint(0, addr, len, access);
-        }
-        for Watchpoint { addr, len, kind } in at {
-            let accesses: &[AccessKind] = match kind {
-                WatchKind::Read => &[AccessKind::Read],
-                WatchKind::Write => &[AccessKind::Write],
-                WatchKind::Access => &[AccessKind::Read, AccessKind::Write],
-            };
-            for access in accesses {
-                self.engine.add_watchpoint(0, *addr, *len, *access);
-                self.watchpoints.push((*addr, *len, *access));
-            }
-        }
+        self.watched.set(&mut self.engine, at);
     }
 }
