@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::lan9118_phy::Phy;
+use super::phy::Phy;
 
 pub const MAC_CR: u32 = 1;
 const ADDRH: u32 = 2;
