@@ -7,7 +7,7 @@ mod cortex_m_rig;
 use consort_core::cpu::{Core, Stop};
 use consort_core::state::State;
 use consort_core::trace::CoreEvent;
-use consort_cpu::cortex_m::{CortexMConfig, CycleTiming, Model, Slow};
+use consort_cpu::cortex_m::{CortexMConfig, CycleTiming, Model, Slow, SlowBus};
 use cortex_m_rig::program::{CODE, Flavour, Image, image};
 use cortex_m_rig::{Rig, config};
 use proptest::prelude::*;
@@ -27,8 +27,10 @@ fn flavour(model: Model) -> Flavour {
 type How = (Model, bool);
 
 fn start((model, cycles): How, image: &Image) -> Rig {
-    let slow = Slow { base: 0, size: 0x40_0000, sequential: 1, branch: 2, data: 1, line: 4, cached: None };
-    let timing = cycles.then(|| CycleTiming { multiply: None, slow: vec![slow], peripherals: 3 });
+    let slow =
+        Slow { base: 0, size: 0x40_0000, sequential: 1, branch: 2, data: 1, line: 4, ..Slow::default() };
+    let bus = SlowBus { base: 0, size: 1 << 32, read: 3, write: 2 };
+    let timing = cycles.then(|| CycleTiming { multiply: None, slow: vec![slow], buses: vec![bus] });
     let mut rig = Rig::with(CortexMConfig { timing, ..config(model) });
     rig.load_halves(0, &image.halves);
     rig.core.reset();

@@ -6,7 +6,7 @@ mod cortex_m_rig;
 use consort_core::cpu::{Core, Stop};
 use consort_core::state::State;
 use consort_core::trace::CoreEvent;
-use consort_cpu::cortex_m::{Cached, CortexMConfig, CycleTiming, Model, Slow};
+use consort_cpu::cortex_m::{Cached, CortexMConfig, CycleTiming, Model, Slow, SlowBus};
 use cortex_m_rig::{Rig, WORDS, config};
 
 const RESET: u32 = 0x400;
@@ -127,6 +127,47 @@ const CASES: &[Case] = &[
     ("dmb", &[0xF3BF, 0x8F5F], [Some(4), Some(1), Some(1)]),
     ("isb", &[0xF3BF, 0x8F6F], [Some(4), Some(3), Some(3)]),
     ("sev", &[0xBF40, 0x46C0], [Some(1), Some(1), Some(1)]),
+    ("movw r1, #0x1234", &[0xF241, 0x2134], [None, Some(1), Some(1)]),
+    ("mov r1, r5; nop", &[0x4629, 0x46C0], [Some(2), Some(2), Some(2)]),
+    ("cmn r5, r6; nop", &[0x42F5, 0x46C0], [Some(2), Some(2), Some(2)]),
+    ("rors r1, r6", &[0x41F1, 0xBF00], [Some(1), Some(1), Some(1)]),
+    ("rrx r1, r5", &[0xEA4F, 0x0135], [None, Some(1), Some(1)]),
+    ("mvns r1, r5", &[0x43E9, 0xBF00], [Some(1), Some(1), Some(1)]),
+    ("uxtb r1, r5", &[0xB2E9, 0xBF00], [Some(1), Some(1), Some(1)]),
+    ("sxtah r1, r5, r6", &[0xFA05, 0xF186], [None, None, Some(1)]),
+    ("ubfx r1, r5, #1, #3", &[0xF3C5, 0x0142], [None, Some(1), Some(1)]),
+    ("bfi r1, r5, #1, #3", &[0xF365, 0x0143], [None, Some(1), Some(1)]),
+    ("rev r1, r5", &[0xBA29, 0xBF00], [Some(1), Some(1), Some(1)]),
+    ("rbit r1, r5", &[0xFA95, 0xF1A5], [None, Some(1), Some(1)]),
+    ("usat r1, #4, r5", &[0xF385, 0x0104], [None, Some(1), Some(1)]),
+    ("qadd r1, r5, r6", &[0xFA86, 0xF185], [None, None, Some(1)]),
+    ("sadd8 r1, r5, r6", &[0xFA85, 0xF106], [None, None, Some(1)]),
+    ("smlad r1, r5, r6, r3", &[0xFB25, 0x3106], [None, None, Some(1)]),
+    ("smull r1, r4, r5, r6", &[0xFB85, 0x1406], [None, Some(4), Some(1)]),
+    ("umlal r1, r4, r5, r6", &[0xFBE5, 0x1406], [None, Some(5), Some(1)]),
+    ("umaal r1, r4, r5, r6", &[0xFBE5, 0x1466], [None, None, Some(1)]),
+    ("mov pc, r4; nop; nop; nop; 1:", &[0x46A7, 0x46C0, 0x46C0, 0x46C0], [Some(3), Some(3), Some(3)]),
+    ("bx r4; nop; nop; nop; 1:", &[0x4720, 0x46C0, 0x46C0, 0x46C0], [Some(3), Some(3), Some(3)]),
+    ("blx r4; nop; nop; nop; 1:", &[0x47A0, 0x46C0, 0x46C0, 0x46C0], [Some(3), Some(3), Some(3)]),
+    ("movs r1, #0; add pc, r1; nop; 1: nop", &[0x2100, 0x448F, 0x46C0, 0x46C0], [Some(5), Some(5), Some(5)]),
+    ("ldrb r1, [r2]", &[0x7811, 0xBF00], [Some(2), Some(2), Some(2)]),
+    ("ldrsh r1, [r2, r6]", &[0x5F91, 0xBF00], [Some(2), Some(2), Some(2)]),
+    ("ldrt r1, [r2]", &[0xF852, 0x1E00], [None, Some(2), Some(2)]),
+    ("ldr r1, [r2], #4", &[0xF852, 0x1B04], [None, Some(2), Some(2)]),
+    ("strb r4, [r2]", &[0x7014, 0xBF00], [Some(2), Some(1), Some(1)]),
+    ("strh r4, [r2, r6]", &[0x5394, 0xBF00], [Some(2), Some(2), Some(2)]),
+    ("str r4, [r2, #4]!", &[0xF842, 0x4F04], [None, Some(1), Some(1)]),
+    ("strd r4, r5, [r2]", &[0xE9C2, 0x4500], [None, Some(3), Some(3)]),
+    ("push {r4, lr}; nop; pop {r4, r5}; nop", &[0xB510, 0x46C0, 0xBC30, 0x46C0], [Some(8), Some(8), Some(8)]),
+    ("ldmdb r2, {r1, r5, r6}", &[0xE912, 0x0062], [None, Some(4), Some(4)]),
+    ("movs r1, #0; tbh [pc, r1, lsl #1]; .hword 1; 1:", &[0x2100, 0xE8DF, 0xF011, 0x0001], [None, Some(7), Some(7)]),
+    ("msr primask, r3", &[0xF383, 0x8810], [Some(4), Some(2), Some(2)]),
+    ("clrex", &[0xF3BF, 0x8F2F], [None, Some(1), Some(1)]),
+    ("dsb", &[0xF3BF, 0x8F4F], [Some(4), Some(1), Some(1)]),
+    ("yield", &[0xBF10, 0xBF00], [Some(1), Some(1), Some(1)]),
+    ("sev; wfe", &[0xBF40, 0xBF20], [Some(3), Some(3), Some(3)]),
+    ("adr r1, .+4", &[0xA100, 0x46C0], [Some(1), Some(1), Some(1)]),
+    ("ldr r1, [pc]", &[0x4900, 0x46C0], [Some(2), Some(3), Some(3)]),
 ];
 
 #[test]
@@ -170,6 +211,21 @@ const FLOAT: &[(&str, &[u16], u32)] = &[
     ("vmov r1, s0", &[0xEE10, 0x1A10], 1),
     ("vmov r1, r4, s0, s1", &[0xEC54, 0x1A10], 2),
     ("vmrs r1, fpscr", &[0xEEF1, 0x1A10], 1),
+    ("vabs.f32 s0, s1", &[0xEEB0, 0x0AE0], 1),
+    ("vneg.f32 s0, s1", &[0xEEB1, 0x0A60], 1),
+    ("vmov.f32 s0, #1.0", &[0xEEB7, 0x0A00], 1),
+    ("vmov.f32 s0, s1", &[0xEEB0, 0x0A60], 1),
+    ("vmov s0, r5", &[0xEE00, 0x5A10], 1),
+    ("vmov s0, s1, r5, r6", &[0xEC46, 0x5A10], 2),
+    ("vmsr fpscr, r3", &[0xEEE1, 0x3A10], 1),
+    ("vcmp.f32 s1, #0.0", &[0xEEF5, 0x0A40], 1),
+    ("vnmul.f32 s0, s1, s2", &[0xEE20, 0x0AC1], 1),
+    ("vmls.f32 s0, s1, s2", &[0xEE00, 0x0AC1], 3),
+    ("vnmla.f32 s0, s1, s2", &[0xEE10, 0x0AC1], 3),
+    ("vfnms.f32 s0, s1, s2", &[0xEE90, 0x0A81], 3),
+    ("vstr d0, [r2]", &[0xED82, 0x0B00], 3),
+    ("vstmia r2, {s0-s3}", &[0xEC82, 0x0A04], 5),
+    ("vpush {d0-d1}; vpop {d0-d1}", &[0xED2D, 0x0B04, 0xECBD, 0x0B04], 10),
 ];
 
 #[test]
@@ -190,8 +246,10 @@ fn a_chip_may_have_the_small_multiplier() {
 
 #[test]
 fn memory_and_peripherals_add_their_waits() {
-    let flash = Slow { base: 0, size: 0x1_0000, sequential: 2, branch: 3, data: 2, line: 4, cached: None };
-    let slow = CycleTiming { slow: vec![flash], peripherals: 4, ..CycleTiming::default() };
+    let flash =
+        Slow { base: 0, size: 0x1_0000, sequential: 2, branch: 3, data: 2, line: 4, ..Slow::default() };
+    let bus = SlowBus { base: WORDS, size: 0x1000, read: 4, write: 1 };
+    let slow = CycleTiming { slow: vec![flash], buses: vec![bus], ..CycleTiming::default() };
     let nops = |count: usize| vec![NOP; count];
     let empty = measure(Model::M4, &slow, &[]);
     // Two instructions in a word wait once.
@@ -200,13 +258,33 @@ fn memory_and_peripherals_add_their_waits() {
     let nop = measure(Model::M4, &slow, &nops(2)) - empty;
     assert_eq!(measure(Model::M4, &slow, &[0xE7FF, NOP]) - empty - nop, 3 + 3 - 1);
     assert_eq!(measure(Model::M4, &slow, &[0xE000, NOP]) - empty, 2 + 2 + (3 - 2));
-    // ldr r1, [r2] of a peripheral.
-    let mut rig = rig(Model::M4, slow, &[0x6811, 0x6811, 0xE7FE], &[]);
+    // ldr r1, [r2]; ldr r1, [r2]; str r1, [r2]; str r1, [r2]; ldr r1, [r2] of a peripheral.
+    let mut rig = rig(Model::M4, slow, &[0x6811, 0x6811, 0x6011, 0x6011, 0x6811, 0xE7FE], &[]);
     set(&mut rig, "r2", WORDS as u32);
     rig.bus.log = true;
     rig.run(rig.core.now().0 + 40);
     let at: Vec<u64> = rig.bus.accesses.iter().map(|access| access.0).collect();
-    assert_eq!(at[1] - at[0], 1 + 2 + 4);
+    let between: Vec<u64> = at.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    // Two instructions to a word, of which the first waits 2; the first load overlaps the second.
+    assert_eq!(between[..4], [1 + 2 + 4, 2 + 4, 1 + 2 + 1, 1 + 1]);
+}
+
+#[test]
+fn a_memory_that_reads_ahead_makes_branches_wait() {
+    let flash = Slow { size: 0x1_0000, sequential: 2, branch: 2, prefetch: true, line: 8, ..Slow::default() };
+    let slow = CycleTiming { slow: vec![flash], ..CycleTiming::default() };
+    let empty = measure(Model::M4, &slow, &[]);
+    // Straight on, 16-bit instructions never wait; two of 32 bits are faster than their line.
+    assert_eq!(measure(Model::M4, &slow, &[NOP; 16]) - empty, 16);
+    let wide = [0xF305, 0x0103].repeat(8); // ssat r1, #4, r5
+    assert_eq!(measure(Model::M4, &slow, &wide) - empty, 8 + 3);
+    // A branch to a line's begin waits for it, and half as long for what was being read; one to its last word waits for
+    // the next line, too. Padding brings both to where their halves of a line are the same.
+    let skip = |padding: usize| [vec![NOP; padding], vec![0xE000, NOP]].concat();
+    let (first, last) = (measure(Model::M4, &slow, &skip(0)), measure(Model::M4, &slow, &skip(2)));
+    let mut both = [first - empty, last - empty - 2];
+    both.sort_unstable();
+    assert_eq!(both, [2 + 2 + 1, 2 + 2 + 1 + 2]);
 }
 
 /// Cycles of ten rounds of `subs r0, #1; bne`, step by step.
@@ -225,7 +303,16 @@ fn ten_rounds(rig: &mut Rig) -> u64 {
 #[test]
 fn a_cache_of_code_takes_the_waits_away_while_it_is_on() {
     let cached = Some(Cached { data: 2, ..Cached::default() });
-    let flash = Slow { base: 0, size: 0x1_0000, sequential: 2, branch: 4, data: 2, line: 16, cached };
+    let flash = Slow {
+        size: 0x1_0000,
+        sequential: 2,
+        branch: 2,
+        prefetch: true,
+        data: 2,
+        line: 8,
+        cached,
+        ..Slow::default()
+    };
     let timing = CycleTiming { slow: vec![flash], ..CycleTiming::default() };
     let mut rig = rig(Model::M4F, timing.clone(), &[0x3801, 0xD1FD, 0xE7FE], &[]);
     assert_eq!(ten_rounds(&mut rig), 70);

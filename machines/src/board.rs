@@ -159,9 +159,9 @@ pub struct Processor {
     /// Cycles of MULS where the chip's maker chose (Cortex-M0 and M0+): 1, the default, or 32.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub multiply_cycles: Option<u8>,
-    /// Cycles that each access to a peripheral adds to its instruction.
-    #[serde(default)]
-    pub peripheral_cycles: u8,
+    /// Buses that make the core wait for what is behind them, by name; elsewhere accesses take the core's own cycles.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub buses: IndexMap<String, BusWaits>,
     /// Whether the chip resets itself when the processor locks up.
     #[serde(default)]
     pub lockup_resets: bool,
@@ -184,6 +184,22 @@ pub enum Timing {
     Instructions,
 }
 
+/// Cycles that an access to peripherals behind a bus adds to its instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct BusWaits {
+    /// First address.
+    pub at: Num,
+    /// Size in bytes.
+    pub size: Num,
+    /// A read.
+    #[serde(default)]
+    pub read: u8,
+    /// A write.
+    #[serde(default)]
+    pub write: u8,
+}
+
 /// Cycles that an access to memory waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -196,6 +212,11 @@ pub struct Waits {
     /// When a branch is taken.
     #[serde(default)]
     pub branch: u8,
+    /// Whether the memory, with lines of 8 bytes or more, reads ahead: code that goes straight on then waits only in a
+    /// line's last word right behind a branch (and in lines of 8 bytes with two 32-bit instructions, half as long), and
+    /// a branch waits for what is being read: `sequential` in a loop of two or three instructions, elsewhere half of it.
+    #[serde(default)]
+    pub prefetch: bool,
     /// When a literal is loaded, or an exception uses it as its stack.
     #[serde(default)]
     pub data: u8,

@@ -3,7 +3,7 @@
 use consort_core::cpu::Core;
 use consort_cpu::cortex_a::{self, CortexA, CortexAConfig};
 use consort_cpu::cortex_m::{
-    Cached, ConfigError, CortexM, CortexMConfig, CycleTiming, Model, Reference, Slow,
+    Cached, ConfigError, CortexM, CortexMConfig, CycleTiming, Model, Reference, Slow, SlowBus,
 };
 
 use crate::board::{Board, CoreKind, Processor, Timing};
@@ -60,6 +60,7 @@ fn cycles(board: &Board) -> CycleTiming {
             size: memory.size.0,
             sequential: waits.sequential,
             branch: waits.branch,
+            prefetch: waits.prefetch,
             data: waits.data,
             line: waits.line,
             cached: waits.cached.map(|waits| Cached {
@@ -69,11 +70,13 @@ fn cycles(board: &Board) -> CycleTiming {
             }),
         })
     });
-    CycleTiming {
-        multiply: board.processor.multiply_cycles,
-        slow: slow.collect(),
-        peripherals: board.processor.peripheral_cycles,
-    }
+    let buses = board.processor.buses.values().map(|bus| SlowBus {
+        base: bus.at.0,
+        size: bus.size.0,
+        read: bus.read,
+        write: bus.write,
+    });
+    CycleTiming { multiply: board.processor.multiply_cycles, slow: slow.collect(), buses: buses.collect() }
 }
 
 fn application(

@@ -14,8 +14,8 @@ pub fn package(name: &str, options: &[&str]) -> Option<PathBuf> {
     if home.exists() {
         return Some(home);
     }
-    // Tests run at the same time in several processes: the first that is done gives the folder its name.
-    let mine = temporary.join(format!("{name}.{}", std::process::id()));
+    // Tests run at the same time in several threads or processes: the first that is done gives the folder its name.
+    let mine = temporary.join(format!("{name}.{}.{:?}", std::process::id(), std::thread::current().id()));
     let install = Command::new("python3")
         .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"])
         .arg(&mine)

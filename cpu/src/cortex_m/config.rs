@@ -6,7 +6,7 @@ use super::model::{Architecture, Model};
 use super::mpu;
 use super::nvic::MAX_LINES;
 use super::systick::Reference;
-use crate::timing::Slow;
+use crate::timing::{Slow, SlowBus};
 
 /// What the chip and board around a core add to its manual's cycles.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,8 +15,8 @@ pub struct CycleTiming {
     pub multiply: Option<u8>,
     /// Memory with wait states.
     pub slow: Vec<Slow>,
-    /// Cycles that each access to a peripheral adds.
-    pub peripherals: u8,
+    /// Peripherals that make the core wait.
+    pub buses: Vec<SlowBus>,
 }
 
 /// A core as its chip's maker built it in.

@@ -227,7 +227,7 @@ impl CortexM {
         let mut port = Port {
             system: &mut self.system,
             regions: &self.regions,
-            stall: self.pace.peripheral(),
+            buses: self.pace.buses(),
             bus: &mut *bus,
             start: self.now,
             attention: false,

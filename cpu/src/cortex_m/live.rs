@@ -10,6 +10,7 @@ use super::registers::Registers;
 use super::system::System;
 use crate::engine::{Access, BusError as Refused, Engine, Io, Reg};
 use crate::regions::{Guest, Regions};
+use crate::timing::SlowBus;
 
 /// Memory through whoever holds the engine.
 struct Through<'a, T>(&'a mut T);
@@ -119,8 +120,8 @@ pub(super) struct Port<'a> {
     pub(super) system: &'a mut System,
     pub(super) regions: &'a Regions,
     pub(super) bus: &'a mut dyn Bus,
-    /// Cycles that an access to a peripheral adds.
-    pub(super) stall: u32,
+    /// The buses that make an access wait.
+    pub(super) buses: &'a [SlowBus],
     /// The cycle at which the engine's run began.
     pub(super) start: Cycles,
     /// Whether an access made the bus want attention.
@@ -165,7 +166,7 @@ impl Port<'_> {
         let at = self.at(cx);
         let addr = u64::from(addr);
         let width = Width::from_bytes(u32::from(size)).ok_or(BusError::Refused(addr))?;
-        cx.stall(self.stall);
+        cx.stall(SlowBus::stall(self.buses, addr, false));
         let value = self.bus.read(at, addr, width, &mut Guest { access: &mut *cx, regions: self.regions });
         self.attend(cx);
         value
@@ -175,7 +176,7 @@ impl Port<'_> {
         let at = self.at(cx);
         let addr = u64::from(addr);
         let width = Width::from_bytes(u32::from(size)).ok_or(BusError::Refused(addr))?;
-        cx.stall(self.stall);
+        cx.stall(SlowBus::stall(self.buses, addr, true));
         let memory = &mut Guest { access: &mut *cx, regions: self.regions };
         let result = self.bus.write(at, addr, width, value, memory);
         self.attend(cx);

@@ -21,4 +21,4 @@ pub use self::config::{ConfigError, CortexMConfig, CycleTiming};
 pub use self::core::{CortexM, NMI_LINE};
 pub use self::model::{Architecture, Model};
 pub use self::systick::Reference;
-pub use crate::timing::{Cached, Slow};
+pub use crate::timing::{Cached, Slow, SlowBus};

@@ -2,7 +2,7 @@
 
 use super::model::Model;
 use crate::engine::Timing;
-use crate::timing::{self, Table, Waits, tables};
+use crate::timing::{self, SlowBus, Table, Waits, tables};
 
 use super::config::CycleTiming;
 
@@ -12,7 +12,7 @@ pub(super) const FRAME: u32 = 8;
 /// What passes between instructions. Without a model nothing does, and each instruction takes one cycle.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pace {
-    model: Option<(Table, Waits, u8)>,
+    model: Option<(Table, Waits, Vec<SlowBus>)>,
 }
 
 impl Pace {
@@ -29,7 +29,7 @@ impl Pace {
             if let Some(cycles) = timing.multiply {
                 table.multiply = cycles;
             }
-            (table, Waits::new(&timing.slow, false), timing.peripherals)
+            (table, Waits::new(&timing.slow, false), timing.buses.clone())
         });
         Self { model }
     }
@@ -76,8 +76,8 @@ impl Pace {
         u64::from(words.saturating_sub(FRAME)) + u64::from(words) * u64::from(waits.data(u64::from(stack)))
     }
 
-    /// Cycles that an access to a peripheral adds to its instruction.
-    pub(super) fn peripheral(&self) -> u32 {
-        self.model.as_ref().map_or(0, |(_, _, cycles)| u32::from(*cycles))
+    /// The buses that make an access to a peripheral wait.
+    pub(super) fn buses(&self) -> &[SlowBus] {
+        self.model.as_ref().map_or(&[], |(_, _, buses)| buses)
     }
 }

@@ -120,7 +120,8 @@ impl CortexM {
 impl Timing for CortexM {
     fn cost(&self, insn: Insn) -> Cost {
         let mut cost = self.of_class(insn);
-        let fetch = self.waits.fetch(insn.pc, thumb::is_wide(insn.code));
+        let fetch = self.waits.fetch(insn.pc, thumb::is_wide(insn.code), thumb::is_wide(insn.next));
+        cost.looked |= self.waits.looks(insn.pc);
         cost.cycles = cost.cycles.saturating_add(fetch);
         if insn.conditional {
             // An instruction that is not executed takes its one cycle, and its fetch. No encoding has a condition of

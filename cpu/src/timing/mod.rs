@@ -9,7 +9,7 @@ mod thumb;
 pub use averages::{CortexA15, CortexA53, Rv32};
 pub(crate) use cortex_m::CortexM;
 pub(crate) use memory::Waits;
-pub use memory::{Cached, Slow};
+pub use memory::{Cached, Slow, SlowBus};
 pub(crate) use table::Table;
 pub(crate) mod tables {
     //! The cores' tables.
