@@ -1,4 +1,4 @@
-//! What whole machines make of their cycles: the nRF52's cache of code.
+//! What whole machines make of their cycles: the nRF52's cache of code and its buses.
 
 #![expect(clippy::unwrap_used)]
 
@@ -12,19 +12,20 @@ use serde_json::json;
 
 const END: Time = Time::from_ms(10);
 
-/// Vectors; at 0x40 `ldr r1, =NVMC.ICACHECNF; str r0, [r1]` with r0 as `cache` says; at 0x50 `subs r2, #1; bne .-2`
-/// for as long as r2, -1 at first, lasts.
-fn image(cache: bool) -> Vec<u8> {
+/// Vectors; at 0x40 the code, at 0x58 two words.
+fn image(code: &[u16], words: [u32; 2]) -> Vec<u8> {
     let mut image = vec![0; 0x60];
     image[..8].copy_from_slice(&[0, 0x10, 0, 0x20, 0x41, 0, 0, 0]);
-    let code: [u16; 10] =
-        [0x4905, 0x2000 | u16::from(cache), 0x6008, 0x2200, 0x43D2, 0xE001, 0, 0, 0x3A01, 0xD1FD];
-    for (at, half) in code.into_iter().enumerate() {
+    for (at, half) in code.iter().enumerate() {
         image[0x40 + 2 * at..][..2].copy_from_slice(&half.to_le_bytes());
     }
-    image[0x58..0x5C].copy_from_slice(&0x4001_E540_u32.to_le_bytes());
+    for (at, word) in words.iter().enumerate() {
+        image[0x58 + 4 * at..][..4].copy_from_slice(&word.to_le_bytes());
+    }
     image
 }
+
+const ICACHECNF: u32 = 0x4001_E540;
 
 fn build(folder: &Path, pace: Pace) -> Fleet {
     let file = json!({ "devices": { "dk": {
@@ -54,11 +55,29 @@ fn the_nrf52_runs_its_flash_with_waits_until_it_switches_its_cache_on() {
     // 10 ms at 64 MHz; a round of two instructions takes 7 cycles, or 3 from the cache.
     let folder = tempfile::tempdir().unwrap();
     for (cache, round) in [(false, 7_u64), (true, 3)] {
-        std::fs::write(folder.path().join("image.bin"), image(cache)).unwrap();
+        // ldr r1, =ICACHECNF; movs r0, #cache; str r0, [r1]; movs r2, #0; mvns r2, r2; b 1f; at 0x50 1: subs r2, #1;
+        // bne 1b
+        let code = [0x4905, 0x2000 | u16::from(cache), 0x6008, 0x2200, 0x43D2, 0xE001, 0, 0, 0x3A01, 0xD1FD];
+        std::fs::write(folder.path().join("image.bin"), image(&code, [ICACHECNF, 0])).unwrap();
         let straight = run(folder.path(), Pace { threads: 1, quantum: END }, None);
         assert!((640_000 * 2 / round).abs_diff(straight.1) < 20, "{straight:?} with {cache}");
         for (quantum, saves) in [(Time::from_us(1), None), (Time::from_ms(1), Some(Time::from_us(1_234)))] {
             assert_eq!(run(folder.path(), Pace { threads: 2, quantum }, saves), straight);
         }
+    }
+}
+
+#[test]
+fn a_read_over_the_nrf52s_apb_waits_and_one_of_its_gpio_does_not() {
+    // A load and a branch take 4 cycles from the cache; TIMER0 is on the APB.
+    let folder = tempfile::tempdir().unwrap();
+    for (register, round) in [(0x4000_8508_u32, 4 + 2), (0x5000_0510, 4_u64)] {
+        // ldr r1, =ICACHECNF; movs r0, #1; str r0, [r1]; ldr r1, =register; 1: ldr r0, [r1]; b 1b
+        let code = [0x4905, 0x2001, 0x6008, 0x4905, 0x6808, 0xE7FD];
+        std::fs::write(folder.path().join("image.bin"), image(&code, [ICACHECNF, register])).unwrap();
+        let straight = run(folder.path(), Pace { threads: 1, quantum: END }, None);
+        assert!((640_000 * 2 / round).abs_diff(straight.1) < 20, "{straight:?} of {register:#x}");
+        let pace = Pace { threads: 2, quantum: Time::from_us(7) };
+        assert_eq!(run(folder.path(), pace, Some(Time::from_us(1_234))), straight);
     }
 }

@@ -204,7 +204,7 @@ pub struct BusWaits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Waits {
-    /// Bytes that one fetch of code brings, a power of two from 2 to 128.
+    /// Bytes that one fetch of code brings, a power of two from 2 (8 with `prefetch`) to 128.
     pub line: u8,
     /// When an instruction's fetch goes on to the next line.
     #[serde(default)]
@@ -212,7 +212,7 @@ pub struct Waits {
     /// When a branch is taken.
     #[serde(default)]
     pub branch: u8,
-    /// Whether the memory, with lines of 8 bytes or more, reads ahead: code that goes straight on then waits only in a
+    /// Whether the memory reads ahead: code that goes straight on then waits only in a
     /// line's last word right behind a branch (and in lines of 8 bytes with two 32-bit instructions, half as long), and
     /// a branch waits for what is being read: `sequential` in a loop of two or three instructions, elsewhere half of it.
     #[serde(default)]
@@ -529,9 +529,11 @@ impl Board {
                     );
                 }
                 (MemoryKind::Alias, Some(of)) => {
-                    let inside = self.memory.values().any(|m| {
-                        m.kind != MemoryKind::Alias && m.at <= of && of.0 + memory.size.0 <= m.at.0 + m.size.0
-                    });
+                    let end = of.0.saturating_add(memory.size.0);
+                    let inside = self
+                        .memory
+                        .values()
+                        .any(|m| m.kind != MemoryKind::Alias && m.at <= of && end <= m.at.0 + m.size.0);
                     if !inside {
                         return Err(document.error(
                             &pointer,
@@ -541,6 +543,13 @@ impl Board {
                 }
                 (_, Some(_)) => return Err(document.error(&pointer, "`of` belongs to aliases only")),
                 _ => {}
+            }
+            if let Some(waits) = memory.waits {
+                let least = if waits.prefetch { 8 } else { 2 };
+                if !waits.line.is_power_of_two() || !(least..=128).contains(&waits.line) {
+                    let problem = format!("a line is a power of two from {least} to 128, not {}", waits.line);
+                    return Err(document.error(&format!("{pointer}/waits/line"), problem));
+                }
             }
             if let Some(writes) = &memory.writes
                 && !self.peripherals.contains_key(writes)
@@ -593,6 +602,13 @@ mod tests {
         assert!(board(r#""a": {"at": 1, "size": "8K"}"#, "").contains("multiples of 4 KiB"));
         assert!(board(r#""a": {"at": 0, "size": 0}"#, "").contains("do not fit"));
         assert!(board(r#""a": {"at": "0xFFFFFFFFFFFFF000", "size": "8K"}"#, "").contains("do not fit"));
+        let alias = r#""b": {"at": "8K", "size": "4K", "kind": "alias", "of": "0xFFFFFFFFFFFFFFFF"}"#;
+        assert!(board(&format!("{ram}, {alias}"), "").contains("is not inside one block"));
+        let waits =
+            |waits: &str| board(&format!(r#""a": {{"at": 0, "size": "8K", "waits": {{{waits}}}}}"#), "");
+        assert_eq!(waits(r#""line": 8, "prefetch": true"#), "");
+        assert!(waits(r#""line": 4, "prefetch": true"#).contains("from 8 to 128, not 4"));
+        assert!(waits(r#""line": 12"#).contains("from 2 to 128, not 12"));
         assert!(board(ram, r#", "chip": "z80""#).contains("no chip `z80`"));
         assert!(board(ram, r#", "console": "u""#).contains("no peripheral `u`"));
         assert!(board(ram, r#", "colour": 1"#).contains("unknown field `colour`"));

@@ -81,7 +81,7 @@ impl Waits {
 
     /// Whether what an instruction waits depends on the next one.
     pub(crate) fn looks(&self, pc: u64) -> bool {
-        self.at(pc).is_some_and(Slow::reads_ahead)
+        self.at(pc).is_some_and(|slow| slow.reads_ahead() && slow.sequential != 0)
     }
 
     /// Cycles for the fetch of an instruction in sequence: it waits where it begins a line or reaches into the next.
