@@ -211,15 +211,24 @@ pub struct RunArgs {
     /// At the end, write what memories beside the chips hold (flash) to this directory, as DEVICE.PART.bin.
     #[arg(long, value_name = "DIR")]
     pub contents: Option<PathBuf>,
-    /// Let other programs see and steer the run, at HOST:PORT of this computer or at a path (a Unix socket).
+    /// Other programs.
+    #[command(flatten)]
+    pub door: DoorArgs,
+    /// Debuggers.
+    #[command(flatten)]
+    pub debug: GdbArgs,
+}
+
+/// `--control`.
+#[derive(Args, Debug)]
+pub struct DoorArgs {
+    /// Let other programs see and steer the run, at HOST:PORT of this computer or at a path (a Unix socket):
+    /// `consort gui --attach` is one.
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true, default_missing_value = "127.0.0.1:0")]
     pub control: Option<String>,
     /// Wait for a client of --control to let the run begin.
     #[arg(long, requires = "control")]
     pub paused: bool,
-    /// Debuggers.
-    #[command(flatten)]
-    pub debug: GdbArgs,
 }
 
 /// `--timing`.
@@ -326,6 +335,9 @@ pub struct TestArgs {
     /// Only 0 is possible: a run that failed fails again.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..1), hide = true)]
     pub retries: u32,
+    /// Other programs, for one scenario alone.
+    #[command(flatten)]
+    pub door: DoorArgs,
     /// Debuggers, for one scenario alone.
     #[command(flatten)]
     pub debug: GdbArgs,
@@ -400,6 +412,9 @@ pub struct ReplayArgs {
     /// Do not show the devices' UARTs.
     #[arg(long, short)]
     pub quiet: bool,
+    /// Other programs.
+    #[command(flatten)]
+    pub door: DoorArgs,
     /// Debuggers.
     #[command(flatten)]
     pub debug: GdbArgs,

@@ -8,6 +8,7 @@ mod control;
 mod debug;
 mod failure;
 mod follow;
+mod guests;
 mod keep;
 mod png;
 mod record;

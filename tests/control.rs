@@ -204,6 +204,69 @@ fn who_watches_and_steps_does_not_change_the_run() {
 }
 
 #[test]
+fn a_test_is_watched_as_a_run_is() {
+    let fleet = fleet("judged", json!([]));
+    let folder = fleet.parent().unwrap().join("judged");
+    std::fs::create_dir_all(&folder).unwrap();
+    let scenario = json!({
+        "fleet": "../judged.json",
+        "steps": [
+            { "wait": { "device": "hub", "line": "sensor-1 joined", "within": "1s" } },
+            { "wait": { "device": "sensor", "pin": "fpgaio.led0", "level": true, "within": "2s" } },
+            { "run-for": "500ms" },
+        ],
+    });
+    std::fs::write(folder.join("judged.scenario.json"), scenario.to_string()).unwrap();
+    let test = |more: &[&str]| {
+        let mut program = Program::new(env!("CARGO_BIN_EXE_consort"));
+        program.args(["test", "judged.scenario.json"]).args(more).current_dir(&folder).env("NO_COLOR", "1");
+        program.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let told = |child: Child| {
+        let output = child.wait_with_output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, alone) = told(test(&[]));
+    assert_eq!(code, Some(0), "{alone}");
+    let watched = |more: &[&str]| {
+        let mut child = test(&[&["--control", "--paused"], more].concat());
+        let mut line = String::new();
+        let mut err = BufReader::new(child.stderr.take().unwrap());
+        err.read_line(&mut line).unwrap();
+        let (_, door) = line.trim().split_once("control at ").unwrap();
+        let (address, token) = door.split_once('#').unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        Run { child, out, address: address.to_owned(), token: token.to_owned() }
+    };
+    let run = watched(&[]);
+    let (mut client, welcome) = run.client();
+    assert_eq!((welcome.fleet.devices.len(), welcome.fleet.seed, welcome.status.running), (3, 7, false));
+    assert_eq!(welcome.fleet.devices[0].board, "mps2-an386");
+    client.done(Command::Subscribe { topics: ALL.to_vec() });
+    client.run_until(Time::from_ms(300));
+    client.done(Command::StepInstruction { device: "hub".to_owned() });
+    client.done(Command::StepWindow);
+    client.done(Command::Run { until: None });
+    client.drain();
+    let mut text = String::new();
+    let Run { mut child, mut out, .. } = run;
+    out.read_to_string(&mut text).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{text}");
+    let figures = |text: &str| text.split_once(" s virtual").unwrap().1.lines().next().unwrap().to_owned();
+    assert_eq!(figures(&text), figures(&alone));
+    // Who has seen enough ends it.
+    let run = watched(&[]);
+    let (mut client, _) = run.client();
+    client.run_until(Time::from_ms(100));
+    client.done(Command::End);
+    let Run { mut child, mut out, .. } = run;
+    text.clear();
+    out.read_to_string(&mut text).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1), "{text}");
+    assert!(text.contains("interrupted at 0.1"), "{text}");
+}
+
+#[test]
 fn a_stimulus_of_a_client_is_the_stimulus_of_the_file() {
     let text = || b"ok\n".to_vec();
     let with = fleet("with", json!([{ "at": "2500ms", "device": "watch", "send": "ok\n" }]));

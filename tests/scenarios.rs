@@ -222,6 +222,52 @@ fn a_difference_that_heals_at_once_is_found() {
 }
 
 #[test]
+fn a_difference_that_no_event_shows_is_found_in_the_state() {
+    let folder = scratch("silent");
+    // r4 = RNG; r6 = r4 + 0x100; r7 = r4 + 0x500; TASKS_START = 1; loop: EVENTS_VALRDY?; r0 = VALUE;
+    // r1 = 0x20000000; [r1] = r0; r0 = 0; for ever
+    let program: [u16; 22] = [
+        0x2440, 0x0624, 0x25D0, 0x022D, 0x1964, 0x2601, 0x0236, 0x1936, 0x2705, 0x023F, 0x193F, 0x2001,
+        0x6020, 0x6830, 0x2800, 0xD0FC, 0x68B8, 0x2120, 0x0609, 0x7008, 0x2000, 0xE7FE,
+    ];
+    let mut image: Vec<u8> = 0x2000_1000u32.to_le_bytes().to_vec();
+    image.extend([0x41u32; 15].iter().flat_map(|word| word.to_le_bytes()));
+    image.extend(program.iter().flat_map(|half| half.to_le_bytes()));
+    std::fs::write(folder.join("draw.bin"), image).unwrap();
+    let firmware = json!({ "path": "draw.bin", "at": "0x0" });
+    let scenario = json!({
+        "fleet": { "devices": { "board": { "board": "nrf52dk", "firmware": firmware } } },
+        "seeds": [1, 2],
+        "steps": [{ "wait": { "exit": 0, "within": "20ms" } }],
+    });
+    write(&folder, "draw.scenario.json", &scenario);
+    let output = consort_in(&folder, &["test", ".", "--artifacts", "left"]);
+    assert_eq!(code(&output), 1, "{}", said(&output));
+    let names: Vec<_> =
+        std::fs::read_dir(folder.join("left")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+    let file = |index: usize| names[index].join("failure.consort").to_str().unwrap().to_owned();
+    let output = consort_in(&folder, &["diff", &file(0), &file(1)]);
+    let text = said(&output);
+    assert_eq!(code(&output), 1, "{text}");
+    for word in [
+        "no difference in ",
+        "but the state at 0.02",
+        "s differs on board",
+        "ficr.DEVICEID[0]: 0x",
+        "memory 0x20000000: ",
+        "the first instruction that differs: board at 0.0000",
+        "instruction 0x00000060",
+        "r0: 0x",
+    ] {
+        assert!(text.contains(word), "`{word}` is not in:\n{text}");
+    }
+    let output = consort_in(&folder, &["diff", &file(0), &file(0)]);
+    assert_eq!(code(&output), 0, "{}", said(&output));
+    assert!(said(&output).contains("nor in the state at 0.02"), "{}", said(&output));
+}
+
+#[test]
 fn each_kind_of_step_can_fail() {
     let folder = scratch("kinds");
     let first = json!({ "wait": { "device": "hub", "line": "joined", "mark": "joined" } });

@@ -10,13 +10,18 @@ use std::time::Instant;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use consort_core::Time;
+use consort_core::capture::air::whiten;
 use consort_core::component::PortKind;
 use consort_core::control::{
-    Answer, Command, DeviceInfo, DeviceState, DeviceStatus, FleetInfo, LinkEnd, LinkInfo, LinkStatus,
-    MemoryState, Message, PartInfo, PictureInfo, Request, Status, VERSION, Welcome,
+    Answer, Arrival, CodeState, Command, DeviceInfo, DeviceState, DeviceStatus, FleetInfo, Frame, LinkEnd,
+    LinkInfo, LinkStatus, MemoryState, Message, PartInfo, PictureInfo, RegisterState, Request, Status,
+    Symbol, VERSION, Welcome,
 };
+use consort_core::cpu::Role;
 use consort_core::device::{Activity, Port, Stats};
+use consort_core::link::Fate;
 use consort_core::panel::Form;
+use consort_core::radio::{Modulation, Packet};
 
 const DEVICES: usize = 12;
 const SIDE: u16 = 240;
@@ -71,6 +76,47 @@ fn picture(index: usize, now: Time) -> PictureInfo {
     PictureInfo { number, width: SIDE, height: SIDE, form: Form::Pixels, backlight: 255, png }
 }
 
+/// A processor that goes through its program.
+fn registers(device: String, now: Time) -> DeviceState {
+    let count = now.as_ns() / 1_000_000;
+    let register = |index: u64| RegisterState {
+        name: if index == 15 { "pc".to_owned() } else { format!("r{index}") },
+        bits: 32,
+        role: if index == 15 { Role::ProgramCounter } else { Role::General },
+        value: format!("{:08x}", count * index),
+    };
+    let pc = 0x1000 + count % 600 * 2;
+    let registers = (0..16).map(register).collect();
+    let symbol = Some("function_0+2".to_owned());
+    DeviceState { device, now, activity: Activity::Running, stats: Stats::default(), pc, symbol, registers }
+}
+
+/// What a watch says on the air, heard by the next one and missed by the others.
+fn advertisement(index: usize, at: Time) -> Frame {
+    let mut bits =
+        vec![0x40, 15, 1, 2, 3, 4, index as u8, 0xc6, 2, 1, 6, 5, 9, b'W', b'a', b't', b'c', 1, 2, 3];
+    whiten(&mut bits, 37);
+    let packet = Packet {
+        start: at,
+        address_end: at,
+        end: at,
+        mhz: 2402,
+        modulation: Modulation::Gfsk1M,
+        address: 0x8e89_bed6,
+        address_bits: 32,
+        power: -40_000,
+        bit_count: bits.len() as u32 * 8,
+        bits,
+    };
+    let arrival = |other: usize| {
+        let heard = other == (index + 1) % DEVICES;
+        let fate = if heard { Fate::Delivered } else { Fate::Dropped { rule: 0 } };
+        Arrival { device: Some(name(other)), at: heard.then_some(at), fate }
+    };
+    let to = (0..DEVICES).filter(|other| *other != index).map(arrival).collect();
+    Frame { link: "air".to_owned(), from: name(index), at, data: packet.encode().to_vec(), to }
+}
+
 /// Plays a run to one client.
 fn play(mut socket: TcpStream) {
     let begin = Instant::now();
@@ -96,15 +142,18 @@ fn play(mut socket: TcpStream) {
                 let index = (0..DEVICES).find(|index| name(*index) == device).unwrap();
                 Answer::Picture(Some(picture(index, now)))
             }
-            Command::Device { device } => Answer::Device(DeviceState {
-                device,
-                now,
-                activity: Activity::Running,
-                stats: Stats::default(),
-                pc: 0x1000,
-                symbol: None,
-                registers: Vec::new(),
-            }),
+            Command::Device { device } => Answer::Device(registers(device, now)),
+            Command::Code { device, .. } => {
+                // push {r4, lr}; mov r6, r4; nop; bl; bx lr
+                let code = [0x10, 0xb5, 0x26, 0x46, 0x00, 0xbf, 0xff, 0xf7, 0xfa, 0xff, 0x70, 0x47];
+                let data = code.iter().copied().cycle().take(1200).map(Some).collect();
+                Answer::Code(CodeState { device, addr: 0x1000, data, lines: Vec::new() })
+            }
+            Command::Symbols { .. } => {
+                let symbol =
+                    |index| Symbol { name: format!("function_{index}"), addr: 0x1000 + index * 96, size: 96 };
+                Answer::Symbols((0..12).map(symbol).collect())
+            }
             Command::Memory { device, addr, len } => {
                 let data = (0..len).map(|at| Some((u64::from(at) + now.as_ns() / 1_000_000) as u8)).collect();
                 Answer::Memory(MemoryState { device, addr, data })
@@ -119,6 +168,8 @@ fn play(mut socket: TcpStream) {
             data: format!("line {id} of a talkative guest\n").into_bytes(),
         };
         text += &(serde_json::to_string(&uart).unwrap() + "\n");
+        let packet = Message::Frame(advertisement((id % DEVICES as u64) as usize, now));
+        text += &(serde_json::to_string(&packet).unwrap() + "\n");
         if socket.write_all(text.as_bytes()).is_err() {
             return;
         }

@@ -140,7 +140,7 @@ pub struct Inputs {
     pub sensor_filter: String,
     /// Only interrupts that are enabled, pending or active.
     pub busy_interrupts: bool,
-    /// How wide a screen is drawn.
+    /// How wide a screen is drawn, 0 for as wide as all can be seen at once.
     pub screen_width: f32,
     /// The board for an ELF file that was dropped on the window.
     pub board: String,

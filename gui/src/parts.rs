@@ -6,7 +6,7 @@ use consort_core::Time;
 use consort_core::control::{ChannelInfo, PartInfo};
 use consort_core::device::Action;
 use consort_core::panel::{Takes, Value};
-use egui::{Context, TextureHandle, TextureOptions};
+use egui::{Context, TextureFilter, TextureHandle, TextureOptions};
 
 use crate::model::Model;
 use crate::picture::Pixels;
@@ -14,6 +14,9 @@ use crate::watch::Curve;
 
 /// A finger or a button stays at least this long: firmware looks only now and then.
 const TOUCH: Time = Time::from_ms(120);
+
+/// A picture with more pixels across or down is larger than the panel mostly has place for.
+const LARGE: usize = 400;
 
 /// A channel of a part of a device.
 pub type Place = (String, String, String);
@@ -93,11 +96,14 @@ impl Parts {
         let shown = self.pictures.get_mut(&(device.to_owned(), part.to_owned()))?;
         if std::mem::take(&mut shown.is_old) {
             let image = shown.pixels.image();
+            // A large screen is drawn smaller than it is: small letters stay letters.
+            let mipmap_mode = (image.size[0].max(image.size[1]) > LARGE).then_some(TextureFilter::Linear);
+            let options = TextureOptions { mipmap_mode, ..TextureOptions::LINEAR };
             match &mut shown.texture {
-                Some(texture) => texture.set(image, TextureOptions::LINEAR),
+                Some(texture) => texture.set(image, options),
                 None => {
                     let name = format!("{device}.{part}");
-                    shown.texture = Some(context.load_texture(name, image, TextureOptions::LINEAR));
+                    shown.texture = Some(context.load_texture(name, image, options));
                 }
             }
         }

@@ -1,7 +1,10 @@
 //! `consort replay`: runs a failure file again, and says whether it fails the same way.
 
+use std::cell::Cell;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use consort_core::Time;
 use consort_core::component::PortKind;
@@ -13,9 +16,9 @@ use consort_machines::scenario::{FailureFile, RunOptions};
 
 use crate::cli::ReplayArgs;
 use crate::console;
-use crate::debug::Debuggers;
 use crate::failure::{Failure, NO};
 use crate::follow::Lines;
+use crate::guests::Guests;
 use crate::trace::Trace;
 
 /// Reads a failure file.
@@ -40,12 +43,12 @@ pub fn run(args: &ReplayArgs) -> Result<ExitCode, Failure> {
     let trace = args.trace.as_ref().map(|target| Trace::create(target, &loaded.fleet)).transpose()?;
     let mut show = Show::new(&loaded.fleet, &loaded.consoles, args.quiet, trace);
     console::note(&format!("{}, seed {}, to {} s", file.name, file.seed, args.until.unwrap_or(file.at)));
-    let mut debuggers = Debuggers::open(&args.debug, &loaded.fleet, &scenario.programs()?)?;
+    let mut guests = Guests::of_scenario(&args.debug, &args.door, &scenario, file.seed)?;
     if args.inputs_only {
         let end = args.until.unwrap_or(file.at);
         loaded.fleet.want_events(args.trace.is_some());
-        debuggers.run_until(&mut loaded.fleet, end, &mut show);
-        drop(debuggers);
+        guests.run_until(&mut loaded.fleet, end, &mut show);
+        guests.finish();
         show.finish()?;
         let digest = loaded.fleet.digest()?;
         console::line(&format!("ran the inputs to {end} s, digest {digest}"));
@@ -57,10 +60,19 @@ pub fn run(args: &ReplayArgs) -> Result<ExitCode, Failure> {
     drop(loaded);
     let options =
         RunOptions { every_event: args.trace.is_some(), until: args.until, ..RunOptions::default() };
-    let mut drive =
-        |fleet: &mut Fleet, until, observer: &mut dyn Observer| debuggers.run_until(fleet, until, observer);
-    let verdict = scenario.run_driven(file.seed, &options, &mut show, &mut drive)?;
-    drop(debuggers); // tells them that the run is over
+    let ended = Rc::new(Cell::new(false));
+    show.ended = ended.clone();
+    let mut drive = |fleet: &mut Fleet, until, observer: &mut dyn Observer| {
+        let stop = guests.run_until(fleet, until, observer);
+        if guests.has_ended_it() {
+            ended.set(true);
+            let _ = observer.window(fleet.now());
+        }
+        stop
+    };
+    let verdict = scenario.run_driven(file.seed, &options, &mut show, &mut drive);
+    guests.finish();
+    let verdict = verdict?;
     show.finish()?;
     if !verdict.complete {
         console::line(&format!("stopped at {} s, digest {}", verdict.at, verdict.digest));
@@ -99,6 +111,8 @@ struct Show {
     quiet: bool,
     lines: Lines,
     trace: Option<Trace>,
+    /// A guest wants no more of it.
+    ended: Rc<Cell<bool>>,
 }
 
 impl Show {
@@ -112,6 +126,7 @@ impl Show {
             quiet,
             lines: Lines::default(),
             trace,
+            ended: Rc::default(),
         }
     }
 
@@ -137,6 +152,10 @@ impl Show {
 }
 
 impl Observer for Show {
+    fn window(&mut self, _: Time) -> ControlFlow<()> {
+        if self.ended.get() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
     fn sent(&mut self, device: usize, port: &Port, sent: &Sent) {
         if port.kind == PortKind::Uart {
             let mut lines = std::mem::take(&mut self.lines);

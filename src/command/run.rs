@@ -21,10 +21,11 @@ use serde_json::json;
 use crate::capture::Capture;
 use crate::cli::RunArgs;
 use crate::console;
-use crate::control::{self, Control};
-use crate::debug::{Debuggers, programs};
+use crate::control;
+use crate::debug::programs;
 use crate::failure::{Failure, NO};
 use crate::follow::{Lines, Logs};
+use crate::guests::{Guests, Habits};
 use crate::keep::{self, Screenshots};
 use crate::record;
 use crate::summary::Summary;
@@ -63,19 +64,19 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let watch = Watch::start();
     watcher.watch = Some((Watch::start(), begin));
     let programs = programs(&args.fleet)?;
-    let mut debuggers = Debuggers::open(&args.debug, fleet, &programs)?;
-    let mut control = open_control(args, fleet, loaded.seed, &loaded.consoles, programs)?;
-    let mut go = |fleet: &mut Fleet, until, watcher: &mut Watcher<'_>| match &mut control {
-        Some(control) => control.run_until(fleet, until, watcher, &mut debuggers),
-        None => debuggers.run_until(fleet, until, watcher),
-    };
+    let habits = Habits { realtime: args.realtime, events: args.trace.is_some(), json: args.json };
+    let mut guests = Guests::open(&args.debug, &args.door, fleet, programs, &habits, |fleet| {
+        // The fleet is already built from this file: what cannot be read again is only left out.
+        let file = crate::debug::read(&args.fleet).ok();
+        control::describe(fleet, &args.fleet, file.as_ref(), loaded.seed, &loaded.consoles)
+    })?;
     let shots = args.screenshots.as_deref().map(|folder| Screenshots::new(folder, args.every, begin));
     let mut shots = shots.transpose()?;
     let (mut stop, mut to_save) = (Stop::Reached, args.save.as_deref().zip(args.at));
     while stop == Stop::Reached && fleet.now() < args.duration {
         let picture = shots.as_ref().map_or(Time::MAX, |shots| shots.next);
         let until = args.duration.min(picture).min(to_save.map_or(Time::MAX, |(_, at)| at));
-        stop = go(fleet, until, &mut watcher);
+        stop = guests.run_until(fleet, until, &mut watcher);
         if stop == Stop::Reached
             && picture <= until
             && let Some(shots) = &mut shots
@@ -88,10 +89,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
             save(fleet, path)?;
         }
     }
-    if let Some(control) = control {
-        control.finish();
-    }
-    drop(debuggers); // tells them that the run is over
+    guests.finish();
     let wall = watch.seconds();
     watcher.finish()?;
     if let Some(path) = &args.record {
@@ -117,27 +115,6 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::from(NO));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Opens the door of `--control` and says where it is.
-fn open_control(
-    args: &RunArgs,
-    fleet: &mut Fleet,
-    seed: u64,
-    consoles: &[Option<u16>],
-    programs: Vec<Option<PathBuf>>,
-) -> Result<Option<Control>, Failure> {
-    let Some(address) = &args.control else { return Ok(None) };
-    let info = control::describe(fleet, &args.fleet, seed, consoles);
-    let control = Control::open(address, info, programs, args.paused, args.realtime)?;
-    let control = control.keep_events(args.trace.is_some());
-    let (address, token) = control.address();
-    if args.json {
-        console::line(&json!({ "control": { "address": address, "token": token } }).to_string());
-    } else {
-        console::note(&format!("control at {address}#{token}"));
-    }
-    Ok(Some(control))
 }
 
 fn save(fleet: &Fleet, path: &Path) -> Result<(), Failure> {
@@ -325,7 +302,7 @@ impl Observer for Watcher<'_> {
 
     fn window(&mut self, now: Time) -> ControlFlow<()> {
         if let Some((watch, begin)) =
-            self.watch.as_ref().filter(|_| self.args.realtime && self.args.control.is_none())
+            self.watch.as_ref().filter(|_| self.args.realtime && self.args.door.control.is_none())
         {
             watch.wait_for(now.since(*begin));
         }

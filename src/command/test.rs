@@ -18,8 +18,8 @@ use regex::Regex;
 use crate::capture::Capture;
 use crate::cli::TestArgs;
 use crate::console;
-use crate::debug::Debuggers;
 use crate::failure::{BAD, Failure, NO};
+use crate::guests::Guests;
 use crate::wall::Watch;
 
 /// A scenario with one of its seeds.
@@ -97,9 +97,9 @@ pub fn run(args: &TestArgs) -> Result<ExitCode, Failure> {
     if cases.is_empty() && bad.is_empty() {
         return Err(Failure::bad(format!("there is nothing to run: no file ending in {SUFFIX} was chosen")));
     }
-    if args.debug.base().is_some() && cases.len() != 1 {
+    if has_guests(args) && cases.len() != 1 {
         return Err(Failure::bad(format!(
-            "--gdb is for one scenario with one seed: {} were chosen",
+            "--gdb and --control are for one scenario with one seed: {} were chosen",
             cases.len()
         )));
     }
@@ -121,6 +121,10 @@ pub fn run(args: &TestArgs) -> Result<ExitCode, Failure> {
         junit::write(path, &reports, &bad_files, watch.seconds())?;
     }
     Ok(sum_up(&reports, bad, cases.len(), watch.seconds()))
+}
+
+fn has_guests(args: &TestArgs) -> bool {
+    args.debug.base().is_some() || args.door.control.is_some()
 }
 
 /// All scenario files at or below the paths, sorted.
@@ -271,15 +275,22 @@ fn judge(case: &Case, args: &TestArgs, interrupted: &AtomicBool) -> Result<Verdi
     });
     let mut onlooker = Onlooker { interrupted, capture: capture.transpose()? };
     let options = RunOptions::default();
-    let verdict = if args.debug.base().is_none() {
-        case.scenario.run(case.seed, &options, &mut onlooker)?
-    } else {
-        let fleet = case.scenario.fleet(case.seed)?.fleet;
-        let mut debuggers = Debuggers::open(&args.debug, &fleet, &case.scenario.programs()?)?;
+    let verdict = if has_guests(args) {
+        let mut guests = Guests::of_scenario(&args.debug, &args.door, &case.scenario, case.seed)?;
         let mut drive = |fleet: &mut Fleet, until, observer: &mut dyn Observer| {
-            debuggers.run_until(fleet, until, observer)
+            let stop = guests.run_until(fleet, until, observer);
+            if guests.has_ended_it() {
+                interrupted.store(true, Ordering::SeqCst);
+                // The judge hears of it as of Ctrl-C.
+                let _ = observer.window(fleet.now());
+            }
+            stop
         };
-        case.scenario.run_driven(case.seed, &options, &mut onlooker, &mut drive)?
+        let verdict = case.scenario.run_driven(case.seed, &options, &mut onlooker, &mut drive);
+        guests.finish();
+        verdict?
+    } else {
+        case.scenario.run(case.seed, &options, &mut onlooker)?
     };
     onlooker.capture.map_or(Ok(()), Capture::finish)?;
     Ok(verdict)

@@ -15,10 +15,13 @@ use consort_core::panel::{Channel, PartState, Value};
 use consort_machines::fleet_file::FleetFile;
 
 /// What does not change in a run of the fleet file at `path`.
-pub fn describe(fleet: &mut Fleet, path: &Path, seed: u64, consoles: &[Option<u16>]) -> FleetInfo {
-    // The fleet is already built from this file: what cannot be read again is only left out.
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    let file = FleetFile::parse(&path.display().to_string(), &text).ok().map(|(file, _)| file);
+pub fn describe(
+    fleet: &mut Fleet,
+    path: &Path,
+    file: Option<&FleetFile>,
+    seed: u64,
+    consoles: &[Option<u16>],
+) -> FleetInfo {
     let names = fleet.names().to_vec();
     let devices = names.iter().enumerate().map(|(index, name)| {
         let ports = fleet.ports(index).to_vec();
@@ -28,7 +31,7 @@ pub fn describe(fleet: &mut Fleet, path: &Path, seed: u64, consoles: &[Option<u1
             Some((debug.core().to_owned(), debug.memory_map().into_iter().map(range).collect()))
         });
         let (core, memory) = look.flatten().map_or((None, Vec::new()), |(core, memory)| (Some(core), memory));
-        let entry = file.as_ref().and_then(|file| file.devices.get(name));
+        let entry = file.and_then(|file| file.devices.get(name));
         let console = consoles.get(index).copied().flatten();
         DeviceInfo {
             name: name.clone(),
@@ -57,7 +60,7 @@ pub fn describe(fleet: &mut Fleet, path: &Path, seed: u64, consoles: &[Option<u1
     let links = links.collect();
     FleetInfo {
         file: path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
-        doc: file.map(|file| file.doc).unwrap_or_default(),
+        doc: file.map(|file| file.doc.clone()).unwrap_or_default(),
         seed,
         devices,
         links,

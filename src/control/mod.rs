@@ -154,6 +154,11 @@ impl Control {
         }
     }
 
+    /// Whether a client wants the run to end.
+    pub fn is_ending(&self) -> bool {
+        self.ending
+    }
+
     /// Says goodbye to all clients.
     pub fn finish(self) {
         for client in &self.clients {

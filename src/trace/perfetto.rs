@@ -38,10 +38,11 @@ impl Perfetto {
             let pid = device + 1;
             let title = |out: &mut Out, what: &str, tid: usize, name: &str| {
                 let args = json!({ "name": name });
-                let title = json!({ "ph": "M", "name": what, "pid": pid, "tid": tid, "args": args });
+                let title =
+                    json!({ "ph": "M", "name": what, "pid": pid, "tid": thread(device, tid), "args": args });
                 out.line(&format!("{},", with_category(title, "__metadata")));
             };
-            title(out, "process_name", 0, name);
+            title(out, "process_name", PROCESSOR, name);
             for (tid, track) in [(PROCESSOR, "processor"), (INTERRUPTS, "interrupts"), (MESSAGES, "messages")]
             {
                 title(out, "thread_name", tid, track);
@@ -161,7 +162,7 @@ impl Perfetto {
     }
 
     fn put(&self, out: &mut Out, device: usize, track: usize, at: Time, mut event: Value) {
-        (event["pid"], event["tid"]) = ((device + 1).into(), track.into());
+        (event["pid"], event["tid"]) = ((device + 1).into(), thread(device, track).into());
         let category = ["", "processor", "interrupts", "messages"].get(track);
         let event = with_category(event, category.unwrap_or(&"ports"));
         // In microseconds, to the picosecond: a number of JSON has as many digits as it takes.
@@ -170,6 +171,13 @@ impl Perfetto {
         let (us, rest) = (at.as_ps() / 1_000_000, at.as_ps() % 1_000_000);
         out.line(&format!("{body},\"ts\":{us}.{rest:06}}},"));
     }
+}
+
+/// A track's thread: one number for the whole fleet. The processor's is its process', by which viewers know what a
+/// process is about.
+fn thread(device: usize, track: usize) -> usize {
+    const PER_DEVICE: usize = 1000;
+    if track <= PROCESSOR { device + 1 } else { (device + 1) * PER_DEVICE + track }
 }
 
 /// With the category that some readers of the format want of each event.

@@ -52,7 +52,7 @@ fn bluetooth(packet: &Packet) -> Option<Vec<u8>> {
 }
 
 /// The channel index of a frequency (Bluetooth Core, volume 6, part B, section 1.4.1).
-fn channel(mhz: u16) -> Option<u8> {
+pub fn channel(mhz: u16) -> Option<u8> {
     match mhz {
         2402 => Some(37),
         2426 => Some(38),
@@ -64,7 +64,7 @@ fn channel(mhz: u16) -> Option<u8> {
 }
 
 /// Data whitening, which is its own inverse (section 3.2): x^7 + x^4 + 1, from 1 and the channel index.
-fn whiten(bytes: &mut [u8], channel: u8) {
+pub fn whiten(bytes: &mut [u8], channel: u8) {
     // Position 0 is the highest bit.
     let mut register = 0x40 | channel & 0x3F;
     for byte in bytes {
@@ -114,6 +114,15 @@ mod tests {
         let mut bytes = [0; 4];
         whiten(&mut bytes, 37);
         assert_eq!(bytes, expected);
+        whiten(&mut bytes, 37);
+        assert_eq!(bytes, [0; 4], "its own inverse");
+    }
+
+    #[test]
+    fn channels_are_those_of_the_core_specification() {
+        let indices = [2402, 2404, 2424, 2426, 2428, 2478, 2480].map(channel);
+        assert_eq!(indices, [37, 0, 10, 38, 11, 36, 39].map(Some));
+        assert_eq!([2400, 2405, 2481, 2482].map(channel), [None; 4]);
     }
 
     fn packet(modulation: Modulation, address_bits: u8, bits: Vec<u8>) -> Packet {

@@ -1,7 +1,7 @@
 //! Frames as pcapng files (draft-ietf-opsawg-pcapng) for Wireshark: an interface per link and kind of frame, and virtual
 //! time in nanoseconds.
 
-mod air;
+pub mod air;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -5,6 +5,7 @@ mod ieee802154;
 mod ip;
 mod softbus;
 
+use consort_core::capture::air::channel;
 use consort_core::component::PortKind;
 use consort_core::radio::{Modulation, Packet};
 
@@ -54,13 +55,12 @@ fn radio(data: &[u8], layers: &mut Vec<Layer>) {
         .with("on the air", format!("{} to {} s", packet.start, packet.end))
         .with("power", format!("{:.1} dBm", f64::from(packet.power) / 1e3));
     layers.push(air);
-    match packet.modulation {
-        Modulation::Oqpsk250k => ieee802154::frame(&packet.bits, layers),
-        Modulation::Gfsk1M | Modulation::Gfsk2M | Modulation::Coded125k | Modulation::Coded500k
-            if packet.address_bits == 32 && (2402..=2480).contains(&packet.mhz) =>
-        {
-            ble::packet(&packet, layers);
-        }
+    match (packet.modulation, channel(packet.mhz).filter(|_| packet.address_bits == 32)) {
+        (Modulation::Oqpsk250k, _) => ieee802154::frame(&packet.bits, layers),
+        (
+            Modulation::Gfsk1M | Modulation::Gfsk2M | Modulation::Coded125k | Modulation::Coded500k,
+            Some(channel),
+        ) => ble::packet(&packet, channel, layers),
         _ => layers.push(Layer::new("nRF radio", format!("to {:#x}", packet.address))),
     }
 }

@@ -9,8 +9,11 @@ use crate::parts::Place;
 use crate::picture::Pixels;
 use crate::theme;
 
-/// A watch with its buttons fits into its panel at first.
-const WIDTH: f32 = 170.0;
+const SMALLEST: f32 = 60.0;
+const LARGEST: f32 = 800.0;
+/// About the size of a letter and of a line of buttons.
+const LETTER: f32 = 7.0;
+const LINE: f32 = 26.0;
 const LARGEST_LAMP: f32 = 26.0;
 const GAP: f32 = 12.0;
 const NUMBERS: [Key; 9] =
@@ -36,19 +39,65 @@ fn label(parts: &[PartInfo], part: &str, channel: &str) -> String {
     if alone { part.to_owned() } else { channel.to_owned() }
 }
 
+/// What a device shows, as far as its size goes.
+struct Shape {
+    /// Its pictures: pixels across and down, and their form.
+    pictures: Vec<(f32, f32, Form)>,
+    /// How long the line with its name and buttons is, unless it is wrapped.
+    line: f32,
+}
+
+impl Shape {
+    fn new(model: &Model, name: &str) -> Self {
+        let parts = model.parts.known.get(name).map(Vec::as_slice).unwrap_or_default();
+        let pictures = parts.iter().filter(|part| part.shows.is_some());
+        let pictures = pictures.filter_map(|part| model.parts.picture(name, &part.name));
+        let buttons = buttons(parts);
+        let letters = |(part, channel): &(String, String)| label(parts, part, channel).len();
+        let letters = name.len() + buttons.iter().map(letters).sum::<usize>();
+        Self {
+            pictures: pictures
+                .map(|pixels| (pixels.width as f32, pixels.height as f32, pixels.form))
+                .collect(),
+            line: letters as f32 * LETTER + buttons.len() as f32 * LINE,
+        }
+    }
+
+    fn height(&self, width: f32) -> f32 {
+        let pictures = self.pictures.iter();
+        let pictures =
+            pictures.map(|(across, down, form)| down * scale(*form, *across, *down, width) + GAP / 2.0);
+        pictures.sum::<f32>() + (self.line / width).ceil() * LINE + GAP
+    }
+}
+
+/// How large a pixel or a lamp is drawn.
+fn scale(form: Form, across: f32, down: f32, width: f32) -> f32 {
+    match form {
+        Form::Pixels => width / across.max(down).max(1.0),
+        Form::Lamps => (width / across.max(1.0)).min(LARGEST_LAMP),
+    }
+}
+
+fn columns(wide: f32, width: f32) -> usize {
+    ((wide / (width + GAP)) as usize).max(1)
+}
+
+/// The largest width at which everything is seen at once; the smallest when that cannot be.
+fn fitting(model: &Model, devices: &[(usize, String)], wide: f32, high: f32) -> f32 {
+    let shapes: Vec<Shape> = devices.iter().map(|(_, name)| Shape::new(model, name)).collect();
+    let fits = |width: f32| {
+        let rows = shapes.chunks(columns(wide, width));
+        let height = |row: &[Shape]| row.iter().map(|shape| shape.height(width)).fold(0.0, f32::max);
+        width + GAP <= wide && rows.map(height).sum::<f32>() <= high
+    };
+    let widths = (SMALLEST as u16..=LARGEST as u16).rev().step_by(4).map(f32::from);
+    widths.into_iter().find(|width| fits(*width)).unwrap_or(SMALLEST)
+}
+
 /// Draws it.
 pub fn ui(ui: &mut Ui, model: &mut Model) {
-    if model.inputs.screen_width == 0.0 {
-        model.inputs.screen_width = WIDTH;
-    }
     let wide = ui.available_width();
-    ui.horizontal(|ui| {
-        ui.label("Size");
-        let slider = ui.add(Slider::new(&mut model.inputs.screen_width, 60.0..=800.0).show_value(false));
-        let value = f64::from(model.inputs.screen_width);
-        slider.widget_info(|| WidgetInfo::slider(true, value, "Size of screens"));
-    });
-    let width = model.inputs.screen_width.min((wide - GAP).max(60.0));
     let devices: Vec<(usize, String)> = model
         .fleet
         .devices
@@ -62,8 +111,28 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
         .collect();
     if devices.is_empty() {
         ui.label("No device of this fleet shows anything.");
+        return;
     }
-    let columns = ((wide / (width + GAP)) as usize).max(1);
+    let high = ui.available_height() - LINE;
+    let mut width = model.inputs.screen_width;
+    if width == 0.0 {
+        width = fitting(model, &devices, wide, high);
+    }
+    ui.horizontal(|ui| {
+        let fits = model.inputs.screen_width == 0.0;
+        if ui.selectable_label(fits, "Fit").on_hover_text("as large as all can be seen at once").clicked() {
+            model.inputs.screen_width = if fits { width } else { 0.0 };
+        }
+        ui.label("Size");
+        let slider = ui.add(Slider::new(&mut width, SMALLEST..=LARGEST).show_value(false));
+        if slider.changed() {
+            model.inputs.screen_width = width;
+        }
+        let value = f64::from(width);
+        slider.widget_info(|| WidgetInfo::slider(true, value, "Size of screens"));
+    });
+    let width = width.min((wide - GAP).max(SMALLEST));
+    let columns = columns(wide, width);
     egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         for row in devices.chunks(columns) {
             ui.horizontal_top(|ui| {
@@ -131,10 +200,7 @@ fn picture(
         return;
     };
     let (across, down, form) = (pixels.width, pixels.height, pixels.form);
-    let scale = match form {
-        Form::Pixels => width / across.max(down).max(1) as f32,
-        Form::Lamps => (width / across.max(1) as f32).min(LARGEST_LAMP),
-    };
+    let scale = scale(form, across as f32, down as f32, width);
     let size = vec2(across as f32, down as f32) * scale;
     let (rect, response) = ui.allocate_exact_size(size, Sense::click_and_drag());
     let name = format!("{part} of {device}");
@@ -175,16 +241,17 @@ fn picture(
 
 /// A finger on a screen.
 fn touch(model: &mut Model, response: &egui::Response, rect: Rect, place: &Place, size: [usize; 2]) {
-    if response.is_pointer_button_down_on()
-        && let Some(pointer) = response.interact_pointer_pos()
-    {
+    let pixel =
+        |part: f32, size: usize| (f64::from(part) * size as f64).floor().clamp(0.0, size as f64 - 1.0);
+    let finger = response.interact_pointer_pos().map(|pointer| {
         let part = (pointer - rect.min) / rect.size();
-        let pixel =
-            |part: f32, size: usize| (f64::from(part) * size as f64).floor().clamp(0.0, size as f64 - 1.0);
-        let at = vec![pixel(part.x, size[0]), pixel(part.y, size[1])];
-        model.hold(place, Value::Numbers(at));
-    } else {
-        model.release(place);
+        Value::Numbers(vec![pixel(part.x, size[0]), pixel(part.y, size[1])])
+    });
+    match finger {
+        Some(at) if response.is_pointer_button_down_on() => model.hold(place, at),
+        // A tap that came and went between two frames.
+        Some(at) if response.clicked() && !model.parts.is_held(place) => model.press(place, at),
+        _ => model.release(place),
     }
 }
 

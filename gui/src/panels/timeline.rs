@@ -177,11 +177,8 @@ fn hover(
         sum.packets,
         sum.uart
     );
-    painter.text(
-        lanes.left_top() + vec2(4.0, 0.0),
-        Align2::LEFT_TOP,
-        text,
-        FontId::monospace(12.0),
-        theme::text(),
-    );
+    let galley = painter.layout_no_wrap(text, FontId::monospace(12.0), theme::text());
+    let place = lanes.left_top() + vec2(4.0, 0.0);
+    painter.rect_filled(Rect::from_min_size(place, galley.size()).expand(2.0), 2.0, theme::ground());
+    painter.galley(place, galley, theme::text());
 }

@@ -225,7 +225,8 @@ impl Scenario {
         }
     }
 
-    fn fleet_file(&self) -> Result<(FleetFile, PathBuf), LoadFleetError> {
+    /// Its fleet file, and the folder that paths in it are relative to.
+    pub fn fleet_file(&self) -> Result<(FleetFile, PathBuf), LoadFleetError> {
         match &self.fleet {
             FleetSource::Inline { file, folder, .. } => Ok(((**file).clone(), folder.clone())),
             FleetSource::File(path) => {

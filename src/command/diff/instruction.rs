@@ -1,14 +1,13 @@
-//! The first instruction at which the runs of two failure files differ.
+//! The first instruction after which the registers of two runs differ.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use consort_core::Time;
-use consort_core::device::Debug;
 use consort_core::fleet::{Fleet, FleetError, Observer};
 use consort_core::trace::{Chain, Digest, Event};
-use consort_machines::scenario::FailureFile;
 
+use super::side::{self, Side, look};
 use crate::failure::Failure;
 
 /// Processors, and what their devices did meanwhile, are compared at the end of each span of this; where they differ, at
@@ -16,7 +15,7 @@ use crate::failure::Failure;
 const SPAN: Time = Time::from_ms(1);
 
 /// An input is seen by the program within this time, or it changes more than registers for a moment.
-const EFFECT: Time = Time::from_ms(10);
+pub const EFFECT: Time = Time::from_ms(10);
 
 /// What a processor shows after an instruction.
 #[derive(Clone, PartialEq, Eq)]
@@ -25,33 +24,10 @@ struct State {
     registers: Vec<(&'static str, u128)>,
 }
 
-/// A run that can begin again.
-struct Side<'a> {
-    file: &'a FailureFile,
-    folder: tempfile::TempDir,
-}
-
-impl<'a> Side<'a> {
-    fn new(file: &'a FailureFile) -> Result<Self, Failure> {
-        let folder = tempfile::tempdir()?;
-        file.unpack(folder.path())?;
-        Ok(Self { file, folder })
-    }
-
-    fn at(&self, now: Time) -> Result<Fleet, Failure> {
-        let mut fleet = self.file.fleet(self.folder.path())?.fleet;
-        fleet.want_events(true);
-        fleet.run_until(now, &mut ());
-        Ok(fleet)
-    }
-}
-
 /// Finds it, in words; nothing when no processor differs by `until`.
-pub fn find(a: &FailureFile, b: &FailureFile, until: Time) -> Result<Option<String>, Failure> {
-    let (a, b) = (Side::new(a)?, Side::new(b)?);
+pub fn find(a: &Side<'_>, b: &Side<'_>, until: Time) -> Result<Option<String>, Failure> {
     let mut fleets = (a.at(Time::ZERO)?, b.at(Time::ZERO)?);
-    let names: Vec<String> =
-        fleets.0.names().iter().filter(|name| fleets.1.names().contains(name)).cloned().collect();
+    let names = side::names(&fleets);
     let differing = |fleets: &mut (Fleet, Fleet)| -> Result<Vec<String>, FleetError> {
         let mut found = Vec::new();
         for name in &names {
@@ -117,13 +93,14 @@ impl Observer for OneWindow {
     }
 }
 
-/// Steps a device of both runs until it differs.
-fn walk(fleets: &mut (Fleet, Fleet), name: &str, end: Time) -> Result<Option<(Time, String)>, Failure> {
+/// Steps a device of both runs until its registers differ, and gives when and where that was.
+pub fn walk(fleets: &mut (Fleet, Fleet), name: &str, end: Time) -> Result<Option<(Time, String)>, Failure> {
     let (a, b) = fleets;
     let indices = (a.find(name)?, b.find(name)?);
     loop {
         let at = a.device(indices.0, |device| device.now()).unwrap_or_default().max(a.now());
-        let place = look(a, indices.0, place).unwrap_or_default();
+        let place = look(a, indices.0, |debug| format!("instruction {}", side::place(debug, debug.pc())));
+        let place = place.unwrap_or_default();
         match (a.step_before(indices.0, end), b.step_before(indices.1, end)) {
             // Nothing before the end of the window: the rest of the fleets follows.
             (None, None) => {
@@ -149,19 +126,6 @@ fn walk(fleets: &mut (Fleet, Fleet), name: &str, end: Time) -> Result<Option<(Ti
                 differ.map(|((register, own), (_, other))| format!("\n    {register}: {own:#x}, {other:#x}"));
             return Ok(Some((at, format!("{name} at {at} s, {place}{}", lines.collect::<String>()))));
         }
-    }
-}
-
-fn look<R>(fleet: &mut Fleet, device: usize, look: impl FnOnce(&dyn Debug) -> R) -> Option<R> {
-    fleet.device(device, |device| device.debug().map(|debug| look(debug))).flatten()
-}
-
-fn place(debug: &dyn Debug) -> String {
-    let pc = debug.pc();
-    match debug.symbol_at(pc) {
-        Some((symbol, 0)) => format!("instruction {pc:#010x} <{symbol}>"),
-        Some((symbol, offset)) => format!("instruction {pc:#010x} <{symbol}+{offset}>"),
-        None => format!("instruction {pc:#010x}"),
     }
 }
 

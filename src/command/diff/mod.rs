@@ -1,6 +1,8 @@
-//! `consort diff`: the first event, and the first instruction, at which two runs differ.
+//! `consort diff`: the first event, and the first instruction, at which two runs differ, and the state they end in.
 
 mod instruction;
+mod side;
+mod state;
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -14,6 +16,7 @@ use consort_core::trace::Event;
 use consort_machines::scenario::{FailureFile, RunOptions};
 use serde_json::Value;
 
+use self::side::Side;
 use crate::cli::DiffArgs;
 use crate::console;
 use crate::failure::{Failure, NO};
@@ -42,10 +45,7 @@ pub fn run(args: &DiffArgs) -> Result<ExitCode, Failure> {
             lines.push((read > 0).then(|| line.trim_end().to_owned()));
         }
         match (&lines[0], &lines[1]) {
-            (None, None) => {
-                console::line(&format!("no difference in {count} events"));
-                return Ok(ExitCode::SUCCESS);
-            }
+            (None, None) => return compare_states(args, count),
             (Some(a), Some(b)) if a == b => {
                 if before.len() == args.context {
                     before.pop_front();
@@ -69,6 +69,24 @@ pub fn run(args: &DiffArgs) -> Result<ExitCode, Failure> {
     }
 }
 
+/// No event differs: the state may still, where both runs can begin again.
+fn compare_states(args: &DiffArgs, count: u64) -> Result<ExitCode, Failure> {
+    let (Some(a), Some(b)) = (failure_file(&args.a)?, failure_file(&args.b)?) else {
+        console::line(&format!("no difference in {count} events"));
+        return Ok(ExitCode::SUCCESS);
+    };
+    Ok(match state::find(&a, &b)? {
+        None => {
+            console::line(&format!("no difference in {count} events, nor in the state at {} s", a.at));
+            ExitCode::SUCCESS
+        }
+        Some(words) => {
+            console::line(&format!("no difference in {count} events, but {words}"));
+            ExitCode::from(NO)
+        }
+    })
+}
+
 /// Tells the first instruction that differs, where both runs can begin again.
 fn show_instruction(args: &DiffArgs) -> Result<(), Failure> {
     let (Some(a), Some(b)) = (failure_file(&args.a)?, failure_file(&args.b)?) else {
@@ -77,7 +95,9 @@ fn show_instruction(args: &DiffArgs) -> Result<(), Failure> {
         );
         return Ok(());
     };
-    console::line(&match instruction::find(&a, &b, a.at.max(b.at))? {
+    let until = a.at.max(b.at);
+    let (a, b) = (Side::new(&a)?, Side::new(&b)?);
+    console::line(&match instruction::find(&a, &b, until)? {
         Some(words) => format!("the first instruction that differs: {words}"),
         None => {
             "no processor differs: each executes the same instructions with the same registers".to_owned()
