@@ -150,8 +150,11 @@ fn play(mut socket: TcpStream) {
                 Answer::Code(CodeState { device, addr: 0x1000, data, lines: Vec::new() })
             }
             Command::Symbols { .. } => {
-                let symbol =
-                    |index| Symbol { name: format!("function_{index}"), addr: 0x1000 + index * 96, size: 96 };
+                let symbol = |index: u64| Symbol {
+                    name: format!("function_{index}"),
+                    addr: 0x1000 + index * 96,
+                    size: 96,
+                };
                 Answer::Symbols((0..12).map(symbol).collect())
             }
             Command::Memory { device, addr, len } => {
