@@ -278,6 +278,10 @@ pub enum CoreKind {
     CortexA15,
     /// ARMv8-A Cortex-A53.
     CortexA53,
+    /// ARMv8-A Cortex-A57.
+    CortexA57,
+    /// ARMv8-A Cortex-A72.
+    CortexA72,
 }
 
 /// A block of memory.

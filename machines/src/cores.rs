@@ -20,10 +20,14 @@ pub(crate) enum CoreError {
     NoGic,
 }
 
-/// Builds the core a board names.
-pub(crate) fn build(board: &Board, timing: Timing, prepared: &Prepared) -> Result<Box<dyn Core>, CoreError> {
-    let processor = &board.processor;
-    let model = match processor.core {
+/// A core's model in its family.
+enum Family {
+    M(Model),
+    A(cortex_a::Model),
+}
+
+fn family(processor: &Processor) -> Family {
+    Family::M(match processor.core {
         CoreKind::CortexM0 => Model::M0,
         CoreKind::CortexM0Plus => Model::M0Plus,
         CoreKind::CortexM3 => Model::M3,
@@ -31,8 +35,27 @@ pub(crate) fn build(board: &Board, timing: Timing, prepared: &Prepared) -> Resul
         CoreKind::CortexM4 => Model::M4,
         CoreKind::CortexM7 => Model::M7,
         CoreKind::CortexM33 => Model::M33,
-        CoreKind::CortexA15 => return application(cortex_a::Model::A15, processor, timing, prepared),
-        CoreKind::CortexA53 => return application(cortex_a::Model::A53, processor, timing, prepared),
+        CoreKind::CortexA15 => return Family::A(cortex_a::Model::A15),
+        CoreKind::CortexA53 => return Family::A(cortex_a::Model::A53),
+        CoreKind::CortexA57 => return Family::A(cortex_a::Model::A57),
+        CoreKind::CortexA72 => return Family::A(cortex_a::Model::A72),
+    })
+}
+
+/// A board's core when it is one that runs Linux.
+pub(crate) fn application_core(processor: &Processor) -> Option<cortex_a::Model> {
+    match family(processor) {
+        Family::A(model) => Some(model),
+        Family::M(_) => None,
+    }
+}
+
+/// Builds the core a board names.
+pub(crate) fn build(board: &Board, timing: Timing, prepared: &Prepared) -> Result<Box<dyn Core>, CoreError> {
+    let processor = &board.processor;
+    let model = match family(processor) {
+        Family::M(model) => model,
+        Family::A(model) => return application(model, processor, timing, prepared),
     };
     let mut config = CortexMConfig {
         mpu_regions: processor.mpu_regions,

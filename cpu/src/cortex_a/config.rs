@@ -14,6 +14,10 @@ pub enum Model {
     A15,
     /// ARMv8-A Cortex-A53.
     A53,
+    /// ARMv8-A Cortex-A57.
+    A57,
+    /// ARMv8-A Cortex-A72.
+    A72,
 }
 
 impl Model {
@@ -22,18 +26,20 @@ impl Model {
         match self {
             Self::A15 => "cortex-a15",
             Self::A53 => "cortex-a53",
+            Self::A57 => "cortex-a57",
+            Self::A72 => "cortex-a72",
         }
     }
 
     /// Whether it resets into AArch64.
     pub const fn is_64(self) -> bool {
-        matches!(self, Self::A53)
+        !matches!(self, Self::A15)
     }
 
     pub(super) fn timing(self) -> Box<dyn Timing> {
         match self {
-            Self::A15 => Box::new(timing::CortexA15),
             Self::A53 => Box::new(timing::CortexA53),
+            Self::A15 | Self::A57 | Self::A72 => Box::new(timing::OutOfOrder),
         }
     }
 
@@ -41,6 +47,8 @@ impl Model {
         match self {
             Self::A15 => Isa::CortexA15,
             Self::A53 => Isa::CortexA53,
+            Self::A57 => Isa::CortexA57,
+            Self::A72 => Isa::CortexA72,
         }
     }
 }

@@ -85,7 +85,6 @@ pub(super) struct Gic {
     /// Edge-triggered.
     edge: Set,
     priority: Vec<u8>,
-    target: Vec<u8>,
     /// GICC_CTLR.
     control: u32,
     mask: u8,
@@ -111,7 +110,6 @@ impl Gic {
             active: Set::new(words),
             edge: Set::new(words),
             priority: vec![0; count],
-            target: vec![0; count],
             control: 0,
             mask: 0,
             binary_point: 0,
@@ -133,7 +131,6 @@ impl Gic {
         self.enabled.set_bits(0, 0xFFFF);
         self.edge.set_bits(0, 0xFFFF);
         self.priority.fill(0);
-        self.target.fill(1);
         (self.distributor, self.control, self.mask) = (0, 0, 0);
         (self.binary_point, self.aliased_binary_point) = (0, 1);
         self.running.clear();
@@ -200,8 +197,7 @@ impl Gic {
                 let irq = word * 32 + candidates.trailing_zeros() as usize;
                 candidates &= candidates - 1;
                 let priority = self.priority.get(irq).copied().unwrap_or(0xFF);
-                let for_us = irq < usize::from(PRIVATE) || self.target.get(irq).is_some_and(|t| t & 1 != 0);
-                if for_us && self.best.is_none_or(|(_, best)| priority < best) {
+                if self.best.is_none_or(|(_, best)| priority < best) {
                     self.best = Some((irq as u16, priority));
                 }
             }
@@ -323,8 +319,7 @@ impl Gic {
             0x200..=0x2FC => self.pending(index),
             0x300..=0x3FC => self.active.word(index),
             0x400..=0x7FC => Self::bytes(&self.priority, offset - 0x400),
-            // With one core, the private interrupts' targets are it.
-            0x800..=0xBFC => Self::bytes(&self.target, offset - 0x800),
+            // GICD_ITARGETSRn (4.3.12): with one core they read 0 and are not written; all interrupts are its.
             0xC00..=0xCFC => self.configuration((offset - 0xC00) as usize / 4),
             0xF10..=0xF2C => {
                 let first = (offset & 0xC) as usize;
@@ -375,10 +370,7 @@ impl Gic {
             }
             0x300..=0x37C => self.active.set_bits(index, lanes),
             0x380..=0x3FC => self.active.clear_bits(index, lanes),
-            0x400..=0x7FC => Self::set_bytes(&mut self.priority, offset - 0x400, width, value, 0),
-            0x800..=0xBFC => {
-                Self::set_bytes(&mut self.target, offset - 0x800, width, value & 0x0101_0101, PRIVATE.into());
-            }
+            0x400..=0x7FC => Self::set_bytes(&mut self.priority, offset - 0x400, width, value),
             0xC00..=0xCFC => {
                 let (first, bits) = ((offset - 0xC00) as usize / 4 * 16, 4 * width.bytes() as usize);
                 let skip = 4 * (offset & 3) as usize;
@@ -402,12 +394,9 @@ impl Gic {
         self.update();
     }
 
-    fn set_bytes(of: &mut [u8], offset: u32, width: Width, value: u32, first: usize) {
+    fn set_bytes(of: &mut [u8], offset: u32, width: Width, value: u32) {
         for n in 0..width.bytes() as usize {
-            let at = offset as usize + n;
-            if at >= first
-                && let Some(byte) = of.get_mut(at)
-            {
+            if let Some(byte) = of.get_mut(offset as usize + n) {
                 *byte = (value >> (8 * n)) as u8;
             }
         }

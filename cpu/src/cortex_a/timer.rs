@@ -50,7 +50,11 @@ impl Timers {
 
     /// The counter at a cycle.
     pub(super) fn count(&self, at: Cycles) -> u64 {
-        (u128::from(at.0) * u128::from(self.ticks) / u128::from(self.cycles_per)) as u64
+        // Firmware polls it: a short division, unless centuries have passed.
+        match at.0.checked_mul(self.ticks) {
+            Some(product) => product / self.cycles_per,
+            None => (u128::from(at.0) * u128::from(self.ticks) / u128::from(self.cycles_per)) as u64,
+        }
     }
 
     /// The first cycle at which the counter has reached `count`.

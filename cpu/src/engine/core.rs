@@ -42,6 +42,8 @@ impl Core {
             Isa::CortexM33 => (Arch::ARM, Mode::THUMB, ArmCpuModel::CORTEX_M33 as i32),
             Isa::CortexA15 => (Arch::ARM, Mode::ARM, ArmCpuModel::CORTEX_A15 as i32),
             Isa::CortexA53 => (Arch::ARM64, Mode::ARM, Arm64CpuModel::A53 as i32),
+            Isa::CortexA57 => (Arch::ARM64, Mode::ARM, Arm64CpuModel::A57 as i32),
+            Isa::CortexA72 => (Arch::ARM64, Mode::ARM, Arm64CpuModel::A72 as i32),
             Isa::Rv32 => (Arch::RISCV, Mode::RISCV32, Riscv32CpuModel::SIFIVE_U34 as i32),
             Isa::Rv64 => (Arch::RISCV, Mode::RISCV64, Riscv64CpuModel::SIFIVE_U54 as i32),
         };

@@ -32,6 +32,10 @@ pub enum Isa {
     CortexA15,
     /// ARMv8-A.
     CortexA53,
+    /// ARMv8-A.
+    CortexA57,
+    /// ARMv8-A.
+    CortexA72,
     /// RV32GC.
     Rv32,
     /// RV64GC.

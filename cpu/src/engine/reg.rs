@@ -170,7 +170,7 @@ impl Reg {
         let Reg(n) = self;
         let number = |first: i32, from: u32| Some(first + (n - from) as i32);
         match isa {
-            Isa::CortexA53 => match n {
+            Isa::CortexA53 | Isa::CortexA57 | Isa::CortexA72 => match n {
                 512..541 => number(RegisterARM64::X0 as i32, 512),
                 541..543 => number(RegisterARM64::X29 as i32, 541),
                 543 => Some(RegisterARM64::SP as i32),

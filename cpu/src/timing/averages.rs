@@ -43,12 +43,12 @@ impl Timing for CortexA53 {
     }
 }
 
-/// Cortex-A15: up to three instructions begin in a cycle and leave it out of their order, so that no class has a time
-/// of its own. One instruction a cycle is an average of programs that miss their caches now and then.
+/// Cortex-A15, A57 and A72: up to three instructions begin in a cycle and leave it out of their order, so that no class
+/// has a time of its own. One instruction a cycle is an average of programs that miss their caches now and then.
 #[derive(Clone, Copy, Debug)]
-pub struct CortexA15;
+pub struct OutOfOrder;
 
-impl Timing for CortexA15 {
+impl Timing for OutOfOrder {
     fn cost(&self, _: Insn) -> Cost {
         Cost::constant(1)
     }

@@ -6,7 +6,7 @@ mod memory;
 mod table;
 mod thumb;
 
-pub use averages::{CortexA15, CortexA53, Rv32};
+pub use averages::{CortexA53, OutOfOrder, Rv32};
 pub(crate) use cortex_m::CortexM;
 pub(crate) use memory::Waits;
 pub use memory::{Cached, Slow, SlowBus};

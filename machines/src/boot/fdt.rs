@@ -143,10 +143,12 @@ struct Blob {
     phandles: Vec<String>,
 }
 
-const BEGIN_NODE: u32 = 1;
-const END_NODE: u32 = 2;
-const PROPERTY: u32 = 3;
-const END: u32 = 9;
+pub(super) const MAGIC: u32 = 0xD00D_FEED;
+pub(super) const BEGIN_NODE: u32 = 1;
+pub(super) const END_NODE: u32 = 2;
+pub(super) const PROPERTY: u32 = 3;
+pub(super) const NOP: u32 = 4;
+pub(super) const END: u32 = 9;
 
 impl Blob {
     fn word(&mut self, word: u32) {
@@ -205,8 +207,8 @@ impl Blob {
     }
 }
 
-/// The blob of a tree.
-pub(super) fn flatten(root: &Node) -> Result<Vec<u8>, String> {
+/// The blob of a tree, with memory reservations as [`super::blob`] reads them.
+pub(super) fn flatten(root: &Node, reservations: &[u8]) -> Result<Vec<u8>, String> {
     let (mut phandles, mut known) = (Vec::new(), Vec::new());
     references(root, &mut phandles);
     labels(root, &mut known);
@@ -217,12 +219,12 @@ pub(super) fn flatten(root: &Node) -> Result<Vec<u8>, String> {
     blob.node(root);
     blob.word(END);
     const HEADER: usize = 40;
-    const NO_RESERVATIONS: usize = 16;
-    let structure = HEADER + NO_RESERVATIONS;
+    const NO_MORE: [u8; 16] = [0; 16];
+    let structure = HEADER + reservations.len() + NO_MORE.len();
     let strings = structure + blob.structure.len();
     let total = strings + blob.strings.len();
     let header = [
-        0xD00D_FEED,
+        MAGIC as usize,
         total,
         structure,
         strings,
@@ -234,7 +236,8 @@ pub(super) fn flatten(root: &Node) -> Result<Vec<u8>, String> {
         blob.structure.len(),
     ];
     let mut out: Vec<u8> = header.iter().flat_map(|word| (*word as u32).to_be_bytes()).collect();
-    out.extend([0; NO_RESERVATIONS]);
+    out.extend(reservations);
+    out.extend(NO_MORE);
     out.extend(blob.structure);
     out.extend(blob.strings);
     Ok(out)
@@ -260,13 +263,12 @@ mod tests {
         }))
         .unwrap();
         assert!(node.has("on") && !node.has("off") && !node.has("$node"));
-        let blob = flatten(&node).unwrap();
-        assert_eq!(blob.len() % 4, blob.len() % 4);
+        let blob = flatten(&node, &[]).unwrap();
         assert_eq!(&blob[..4], [0xD0, 0x0D, 0xFE, 0xED]);
         let find = |bytes: &[u8]| blob.windows(bytes.len()).any(|window| window == bytes);
         assert!(find(b"a,b\0c\0") && find(b"clock@5\0") && find(&[0, 0, 0, 0x10, 0, 0, 0, 1, 0, 0, 0, 3]));
         assert!(node.clone().extend(&json!({"reg": "<0x10 zz>"})).is_err());
         node.set("bad", Property::Cells(vec![Cell::Reference("nobody".to_owned())]));
-        assert_eq!(flatten(&node), Err("there is no node `&nobody`".to_owned()));
+        assert_eq!(flatten(&node, &[]), Err("there is no node `&nobody`".to_owned()));
     }
 }

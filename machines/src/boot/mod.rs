@@ -1,6 +1,7 @@
 //! What a boot loader would do before the processor starts: a device tree made from the board file, and a kernel with
 //! its initial RAM disk in memory by Linux' boot protocol.
 
+mod blob;
 mod fdt;
 
 use std::sync::Arc;
@@ -9,7 +10,8 @@ use consort_core::Addr;
 use consort_core::rng::Rng;
 use serde_json::Value;
 
-use crate::board::{Board, CoreKind, Irq, MemoryKind};
+use crate::board::{Board, Irq, MemoryKind};
+use crate::cores::application_core;
 use crate::json::Document;
 use crate::loader::Firmware;
 use crate::machine::BuildError;
@@ -33,7 +35,7 @@ pub struct Boot {
     pub initrd: Option<File>,
     /// Its command line.
     pub append: String,
-    /// A device tree blob instead of the one made from the board file.
+    /// A device tree blob instead of the one made from the board file; command line and RAM disk are put into it.
     pub tree: Option<File>,
 }
 
@@ -90,10 +92,10 @@ pub(crate) fn prepare(
             .segments()
             .any(|(_, segment)| segment.addr < base + len && base < segment.addr + segment.data.len() as u64);
         // Boot loaders look for it at the beginning of RAM; firmware that lies there is told where it is.
-        let at = if taken { (base + size - len) & !(TREE_ALIGN - 1) } else { base };
+        let at = if taken { (base + size.saturating_sub(len)) & !(TREE_ALIGN - 1) } else { base };
         return Ok(Prepared { start: firmware.entry, argument: at, loads: vec![(at, tree)] });
     };
-    let place = place(kernel, board.processor.core)?;
+    let place = place(kernel, board)?;
     let start = base + place.offset;
     let mut end = start + place.size;
     let mut loads = vec![(start, kernel.clone())];
@@ -125,7 +127,7 @@ struct Place {
 }
 
 /// Reads a kernel's header (Linux, Documentation/arch/arm64/booting.rst; arch/arm's zImage).
-fn place(kernel: &File, core: CoreKind) -> Result<Place, BuildError> {
+fn place(kernel: &File, board: &Board) -> Result<Place, BuildError> {
     let word = |at: usize| {
         let bytes = kernel.bytes.get(at..at + 8)?;
         Some(u64::from_le_bytes([
@@ -135,8 +137,8 @@ fn place(kernel: &File, core: CoreKind) -> Result<Place, BuildError> {
     let len = kernel.bytes.len() as u64;
     let is = |at: usize, magic: &[u8]| kernel.bytes.get(at..at + magic.len()) == Some(magic);
     let refuse = |why: &str| Err(BuildError::Firmware(format!("{}: {why}", kernel.name)));
-    match core {
-        CoreKind::CortexA53 if is(0x38, b"ARM\x64") => {
+    match application_core(&board.processor).map(|core| core.is_64()) {
+        Some(true) if is(0x38, b"ARM\x64") => {
             let (offset, size) = (word(8).unwrap_or(0), word(16).unwrap_or(0));
             let offset = if size == 0 { 0x8_0000 } else { offset };
             // The first page is a boot loader's by custom; the kernel keeps its alignment.
@@ -146,15 +148,15 @@ fn place(kernel: &File, core: CoreKind) -> Result<Place, BuildError> {
             }
             Ok(Place { offset, size: size.max(len) })
         }
-        CoreKind::CortexA15 if is(0x24, &[0x18, 0x28, 0x6F, 0x01]) => {
+        Some(false) if is(0x24, &[0x18, 0x28, 0x6F, 0x01]) => {
             // It unpacks itself to RAM's beginning, four times as long at most.
             Ok(Place { offset: 0x1_0000, size: (len * 5).max(32 * MIB) })
         }
-        CoreKind::CortexA53 if is(0, &[0x1F, 0x8B]) => refuse("is compressed: unpack it first (gunzip)"),
-        CoreKind::CortexA53 if is(4, b"zimg") => refuse("is an EFI zboot image: unpack its payload first"),
-        CoreKind::CortexA53 => refuse("is no arm64 kernel Image (its header lacks the magic number)"),
-        CoreKind::CortexA15 => refuse("is no 32-bit zImage (its header lacks the magic number)"),
-        _ => refuse("this board's processor runs no Linux kernel"),
+        Some(true) if is(0, &[0x1F, 0x8B]) => refuse("is compressed: unpack it first (gunzip)"),
+        Some(true) if is(4, b"zimg") => refuse("is an EFI zboot image: unpack its payload first"),
+        Some(true) => refuse("is no arm64 kernel Image (its header lacks the magic number)"),
+        Some(false) => refuse("is no 32-bit zImage (its header lacks the magic number)"),
+        None => refuse("this board's processor runs no Linux kernel"),
     }
 }
 
@@ -166,12 +168,50 @@ fn tree(
     name: &str,
     seed: u64,
 ) -> Result<File, BuildError> {
-    if let Some(file) = &boot.tree {
+    let file = match &boot.tree {
+        Some(file) => {
+            given(file, boot, initrd).map_err(|why| BuildError::Firmware(format!("{}: {why}", file.name)))?
+        }
+        None => {
+            let root =
+                root(board, boot, initrd, name, seed).map_err(|(at, error)| document.error(&at, error))?;
+            let blob = fdt::flatten(&root, &[]).map_err(|error| document.error("/tree", error))?;
+            File { name: "device tree".to_owned(), bytes: blob.into() }
+        }
+    };
+    if file.bytes.len() as u64 > TREE_ALIGN {
+        let why = format!("{}: a device tree of {} bytes; 2 MiB are the most", file.name, file.bytes.len());
+        return Err(BuildError::Firmware(why));
+    }
+    Ok(file)
+}
+
+/// A device tree that the user brought, with what the kernel is given in its `chosen` node.
+fn given(file: &File, boot: &Boot, initrd: Option<(u64, u64)>) -> Result<File, String> {
+    let why = |error| format!("is no device tree blob: {error}");
+    let mut tree = blob::read(&file.bytes).map_err(why)?;
+    if boot.append.is_empty() && initrd.is_none() {
         return Ok(file.clone());
     }
-    let root = root(board, boot, initrd, name, seed).map_err(|(at, error)| document.error(&at, error))?;
-    let blob = fdt::flatten(&root).map_err(|error| document.error("/tree", error))?;
-    Ok(File { name: "device tree".to_owned(), bytes: blob.into() })
+    let nodes = &mut tree.root.children;
+    let known = nodes.iter().position(|node| node.name == "chosen");
+    let mut chosen = known.map_or_else(|| Node::new("chosen", ""), |at| nodes.remove(at));
+    give(&mut chosen, boot, initrd);
+    nodes.insert(known.unwrap_or(0), chosen);
+    let bytes = fdt::flatten(&tree.root, &tree.reservations)?.into();
+    Ok(File { name: file.name.clone(), bytes })
+}
+
+/// Writes command line and RAM disk into the node `chosen`.
+fn give(chosen: &mut Node, boot: &Boot, initrd: Option<(u64, u64)>) {
+    if !boot.append.is_empty() {
+        chosen.set("bootargs", texts([boot.append.as_str()]));
+    }
+    if let Some((start, end)) = initrd {
+        for (name, address) in [("linux,initrd-start", start), ("linux,initrd-end", end)] {
+            chosen.set(name, Property::Cells(pair(address).map(Cell::Number).to_vec()));
+        }
+    }
 }
 
 fn pair(number: u64) -> [u32; 2] {
@@ -255,12 +295,7 @@ fn chosen(boot: &Boot, console: Option<String>, initrd: Option<(u64, u64)>, name
     if let Some(console) = console {
         chosen = chosen.text("stdout-path", &console);
     }
-    if !boot.append.is_empty() {
-        chosen = chosen.text("bootargs", &boot.append);
-    }
-    if let Some((start, end)) = initrd {
-        chosen = chosen.cells("linux,initrd-start", &pair(start)).cells("linux,initrd-end", &pair(end));
-    }
+    give(&mut chosen, boot, initrd);
     // The guest's entropy, and where its kernel lies: other for each device and seed, the same in each run.
     let mut rng = Rng::new(seed, &format!("{name}.device-tree"));
     let seeds: Vec<u32> = (0..8).map(|_| rng.next_u64() as u32).collect();
@@ -268,14 +303,13 @@ fn chosen(boot: &Boot, console: Option<String>, initrd: Option<(u64, u64)>, name
 }
 
 fn processor(board: &Board) -> Vec<Node> {
-    let (core, timers, pair_of) = match board.processor.core {
-        CoreKind::CortexA53 => ("arm,cortex-a53", &["arm,armv8-timer", "arm,armv7-timer"][..], pair),
-        CoreKind::CortexA15 => ("arm,cortex-a15", &["arm,armv7-timer"][..], pair),
-        _ => return Vec::new(),
-    };
+    let Some(core) = application_core(&board.processor) else { return Vec::new() };
+    let timers =
+        if core.is_64() { &["arm,armv8-timer", "arm,armv7-timer"][..] } else { &["arm,armv7-timer"] };
+    let core = format!("arm,{}", core.name());
     let mut cpus = Node::new("cpus", "cpus").cells("#address-cells", &[1]).cells("#size-cells", &[0]);
     cpus.children.push(
-        Node::new("cpu@0", "cpu0").text("device_type", "cpu").text("compatible", core).cells("reg", &[0]),
+        Node::new("cpu@0", "cpu0").text("device_type", "cpu").text("compatible", &core).cells("reg", &[0]),
     );
     let mut psci = Node::new("psci", "psci");
     psci.set("compatible", texts(["arm,psci-1.0", "arm,psci-0.2", "arm,psci"]));
@@ -288,7 +322,7 @@ fn processor(board: &Board) -> Vec<Node> {
     let mut nodes =
         vec![cpus, psci.text("method", if board.processor.hypervisor { "smc" } else { "hvc" }), timer];
     if let Some(gic) = board.processor.gic {
-        let ([a, b], [c, d]) = (pair_of(gic.distributor.0), pair_of(gic.cpu_interface.0));
+        let ([a, b], [c, d]) = (pair(gic.distributor.0), pair(gic.cpu_interface.0));
         nodes.push(
             Node::new(format!("intc@{:x}", gic.distributor.0), "gic")
                 .text("compatible", "arm,cortex-a15-gic")

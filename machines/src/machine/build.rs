@@ -13,8 +13,9 @@ use super::bus::{Block, MachineBus, Node, OffChip, RomWrites, Target};
 use super::inbox::Inbox;
 use super::semihosting::{self, Semihosting};
 use super::{Machine, Power};
-use crate::board::{Board, CoreKind, Irq, MemoryKind, Timing, Wires};
+use crate::board::{Board, Irq, MemoryKind, Timing, Wires};
 use crate::boot::{self, Boot};
+use crate::cores::application_core;
 use crate::json::{Document, JsonError, pointer_of};
 use crate::loader::{Firmware, Processor};
 use crate::{cores, suggest};
@@ -155,10 +156,8 @@ fn map_memory(board: &Board, document: &Document, core: &mut dyn Core) -> Result
 }
 
 fn load(board: &Board, firmware: &Firmware, core: &mut dyn Core) -> Result<(), BuildError> {
-    let processor = match board.processor.core {
-        CoreKind::CortexA53 => Processor::Aarch64,
-        _ => Processor::Arm,
-    };
+    let is_64 = application_core(&board.processor).is_some_and(|model| model.is_64());
+    let processor = if is_64 { Processor::Aarch64 } else { Processor::Arm };
     firmware.check_processor(processor).map_err(|error| BuildError::Firmware(error.to_string()))?;
     for (file, segment) in firmware.segments() {
         core.memory_mut().write(segment.addr, &segment.data).map_err(|_| {
