@@ -159,6 +159,10 @@ fn linux(board: &str, files: [&Path; 2], (program, machine): (&str, &[&str]), sc
     let boot = [&boot[..], &["--disk", &disk]].concat();
     let tree = scratch(&format!("{board}-linux.dtb"));
     stdout(&consort(&[&boot[..], &["--dump-dtb", &tree]].concat()));
+    // A tree as others have it, without command line and RAM disk, serves as well.
+    let plain = scratch(&format!("{board}-plain.dtb"));
+    stdout(&consort(&["boot", board, "--kernel", kernel, "--dump-dtb", &plain]));
+    let boot = [&boot[..], &["--dtb", &plain]].concat();
     // QEMU counts instructions; the kernel prints how long it took for some of its work.
     let keys = ["--send-at", at, "--send-file", &typed, "--for", "60s", "--timing", "instructions"];
     let ours = stdout(&consort(&[&boot[..], &keys[..]].concat()));
@@ -207,6 +211,202 @@ fn linux_reaches_its_shell_and_works_as_on_qemu() {
 }
 
 #[test]
+fn linux_on_a_cortex_a57_and_an_a72_works_as_on_qemu() {
+    let Some(images) = images("arm64") else {
+        return;
+    };
+    let files = ["Image", "initrd.gz"].map(|name| images.join(name));
+    for core in ["a57", "a72"] {
+        let machine = ["-M", "virt,gic-version=2", "-cpu", &format!("cortex-{core}")];
+        let board = format!("virt-{core}");
+        linux(&board, [&files[0], &files[1]], ("qemu-system-aarch64", &machine), SHORT, "3s");
+    }
+}
+
+/// Writes a fleet of one `phone` and its stimuli, each a time and what is typed.
+fn typed_fleet(name: &str, device: &serde_json::Value, typed: &[(&str, &str)]) -> String {
+    let stimuli: Vec<_> = typed
+        .iter()
+        .map(|(at, text)| serde_json::json!({ "at": at, "device": "phone", "send": text }))
+        .collect();
+    let path = scratch(name);
+    let fleet = serde_json::json!({ "devices": { "phone": device }, "stimuli": stimuli });
+    std::fs::write(&path, fleet.to_string()).unwrap();
+    path
+}
+
+/// The digest does not depend on threads, quantum, or a restart from a state saved at `at`.
+fn is_the_same_however_it_runs(fleet: &str, until: &str, at: &str, whole: &str) {
+    for more in [["--threads", "2"], ["--quantum", "300us"]] {
+        assert_eq!(run(fleet, &[&["--for", until, "--quiet"], &more[..]].concat()).1, whole, "{more:?}");
+    }
+    let state = format!("{fleet}.state");
+    let _ = run(fleet, &["--for", until, "--save", &state, "--at", at, "--quiet"]);
+    assert_eq!(resumed(fleet, &state, until), whole, "saved at {at}");
+}
+
+#[test]
+fn u_boot_keeps_its_environment_in_flash_over_a_reset() {
+    let Some(images) = images("arm64") else {
+        return;
+    };
+    let device = serde_json::json!({
+        "board": "virt-a53", "firmware": { "path": images.join("u-boot.bin"), "at": "0" }
+    });
+    let typed = [
+        ("100ms", " "),
+        ("150ms", "setenv who phone; saveenv\n"),
+        ("190ms", "reset\n"),
+        ("400ms", " "),
+        ("420ms", "echo I am $who\n"),
+    ];
+    let fleet = typed_fleet("flash.json", &device, &typed);
+    let (said, whole) = run(&fleet, &["--for", "450ms"]);
+    assert!(said.contains("| I am phone"), "{said}");
+    // While the flash is being written.
+    is_the_same_however_it_runs(&fleet, "450ms", "160ms", &whole);
+}
+
+#[test]
+fn uefi_reaches_its_shell_and_keeps_its_variables() {
+    let Some(images) = images("arm64") else {
+        return;
+    };
+    let board = scratch("no-network.json");
+    // With a network, UEFI tries to boot from it for a minute.
+    let text = r#"{ "doc": "No network", "chip": "virt", "processor": { "core": "cortex-a57" },
+        "peripherals": { "net0": null } }"#;
+    std::fs::write(&board, text).unwrap();
+    let device = serde_json::json!({
+        "board": board, "firmware": { "path": images.join("QEMU_EFI.fd"), "at": "0" }
+    });
+    let typed = [
+        ("5500ms", "\x1b"),
+        ("7s", "set who phone\r"),
+        ("7200ms", "reset\r"),
+        ("13s", "\x1b"),
+        ("14500ms", "set who\r"),
+        ("14700ms", "reset -s\r"),
+    ];
+    let fleet = typed_fleet("uefi.json", &device, &typed);
+    let (said, whole) = run(&fleet, &["--for", "16s"]);
+    for wanted in ["UEFI Interactive Shell v2.2", "who = phone", "ended with exit code 0"] {
+        assert!(said.contains(wanted), "{wanted}: {said}");
+    }
+    let state = scratch("uefi.consort");
+    let _ = run(&fleet, &["--for", "7100ms", "--save", &state, "--at", "7010ms", "--quiet"]);
+    assert_eq!(resumed(&fleet, &state, "16s"), whole, "restored while a variable is written");
+}
+
+#[test]
+fn cores_gic_and_timers_answer_as_qemu_s() {
+    let image = Path::new(env!("CARGO_MANIFEST_DIR")).join("firmware/bin/virt-core.elf");
+    let image = image.to_str().unwrap();
+    for core in ["a53", "a57", "a72"] {
+        let board = format!("virt-{core}");
+        let ours = stdout(&consort(&["boot", &board, image, "--for", "1s"]));
+        assert!(ours.contains("midr_el1 ") && ours.ends_with("end\n"), "{ours}");
+        let theirs = Command::new("timeout")
+            .args(["300", "qemu-system-aarch64", "-M", "virt,gic-version=2", "-cpu", &format!("cortex-{core}")])
+            .args(["-m", "256", "-nographic", "-monitor", "none", "-nic", "none", "-icount", "shift=0"])
+            .args(["-kernel", image])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        if theirs.status.code() == Some(127) {
+            assert!(std::env::var_os("CI").is_none(), "CI needs qemu-system-arm");
+            eprintln!("{board}: not compared, qemu-system-aarch64 is not installed");
+            continue;
+        }
+        let theirs = String::from_utf8_lossy(&theirs.stdout).replace('\r', "");
+        let first = ours.lines().zip(theirs.lines()).position(|(a, b)| a != b);
+        let around = |text: &str| {
+            let from = first.unwrap_or(0).saturating_sub(5);
+            text.lines().skip(from).take(9).collect::<Vec<_>>().join("\n")
+        };
+        assert!(ours == theirs, "{board}:\n{}\n{board} on QEMU:\n{}", around(&ours), around(&theirs));
+    }
+    let fleet = typed_fleet("core.json", &serde_json::json!({ "board": "virt-a53", "firmware": image }), &[]);
+    let whole = run(&fleet, &["--for", "20ms"]).1;
+    is_the_same_however_it_runs(&fleet, "20ms", "1ms", &whole);
+}
+
+/// Tries to boot with these arguments, and says why it cannot.
+fn refused(args: &[&str]) -> String {
+    let output = consort(&[&["boot"], args].concat());
+    assert_eq!(output.status.code(), Some(2), "{args:?}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn files_that_cannot_be_booted_are_told() {
+    let file = |name: &str, bytes: &[u8]| {
+        let path = scratch(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    // The least that has a kernel's header: it branches to itself.
+    let mut image = vec![0; 4096];
+    image[..4].copy_from_slice(&0x1400_0000_u32.to_le_bytes());
+    image[16..24].copy_from_slice(&4096_u64.to_le_bytes());
+    image[0x38..0x3C].copy_from_slice(b"ARM\x64");
+    let kernel = file("spin-image", &image);
+    image[16..24].copy_from_slice(&(300_u64 << 20).to_le_bytes());
+    let (large, text) = (file("large-image", &image), file("text-image", b"no kernel"));
+    let (packed, empty) = (file("packed-image", &[0x1F, 0x8B, 8, 0]), file("empty-image", b""));
+    let tree = scratch("spin.dtb");
+    stdout(&consort(&["boot", "virt-a53", "--kernel", &kernel, "--dump-dtb", &tree]));
+    let whole = std::fs::read(&tree).unwrap();
+    let (cut, rubbish) = (file("cut.dtb", &whole[..whole.len() / 2]), file("rubbish.dtb", b"rubbish"));
+    let huge = std::fs::File::create(scratch("huge-initrd")).unwrap();
+    huge.set_len(300 << 20).unwrap();
+    let huge = scratch("huge-initrd");
+    let refusals: [(&[&str], &str); 10] = [
+        (&["virt-a53", "--kernel", &text], "text-image: is no arm64 kernel Image"),
+        (&["virt-a53", "--kernel", &empty], "empty-image: is no arm64 kernel Image"),
+        (&["virt-a53", "--kernel", &packed], "packed-image: is compressed: unpack it first"),
+        (&["virt-a15", "--kernel", &kernel], "spin-image: is no 32-bit zImage"),
+        (&["virt-a53", "--kernel", &large], "the board has 256 MiB of RAM"),
+        (&["virt-a53", "--kernel", &kernel, "--initrd", &huge], "the board has 256 MiB of RAM"),
+        (&["virt-a53", "--kernel", &kernel, "--initrd", "not-here.gz"], "not-here.gz: No such file"),
+        (
+            &["virt-a53", "--kernel", &kernel, "--dtb", &cut],
+            "cut.dtb: is no device tree blob: its header says",
+        ),
+        (&["virt-a53", "--kernel", &kernel, "--dtb", &rubbish], "rubbish.dtb: is no device tree blob"),
+        (&["mps2-an385", "--kernel", &kernel], "this board has no device tree"),
+    ];
+    for (args, wanted) in refusals {
+        let said = refused(args);
+        assert!(said.contains(wanted), "{args:?}: {said}");
+    }
+    // In a fleet file, at the line that names the file.
+    let fleet = typed_fleet(
+        "damaged.json",
+        &serde_json::json!({ "board": "virt-a53", "kernel": kernel, "dtb": cut }),
+        &[],
+    );
+    let output = consort(&["run", &fleet, "--for", "1ms"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(2) && said.contains("cut.dtb: is no device tree blob"), "{said}");
+    // A tree of one's own gets the command line and the RAM disk; a tree that has them keeps them.
+    let given = scratch("given.dtb");
+    let own = ["boot", "virt-a53", "--kernel", &kernel, "--initrd", &text, "--append", "quiet", "--dump-dtb"];
+    stdout(&consort(&[&own[..], &[&given, "--dtb", &tree]].concat()));
+    let ours = scratch("ours.dtb");
+    stdout(&consort(&[&own[..], &[&ours]].concat()));
+    let words = |path: &str| {
+        let bytes = std::fs::read(path).unwrap();
+        ["bootargs\0", "linux,initrd-end\0", "quiet\0"]
+            .map(|word| bytes.windows(word.len()).any(|window| window == word.as_bytes()))
+    };
+    assert_eq!((words(&given), words(&ours), words(&tree)), ([true; 3], [true; 3], [false; 3]));
+    let kept = scratch("kept.dtb");
+    stdout(&consort(&["boot", "virt-a53", "--kernel", &kernel, "--dtb", &given, "--dump-dtb", &kept]));
+    assert_eq!(std::fs::read(&kept).unwrap(), std::fs::read(&given).unwrap());
+}
+
+#[test]
 fn linux_on_a_cortex_a15_works_as_on_qemu() {
     let Some(images) = images("armhf") else {
         return;
@@ -223,6 +423,11 @@ fn run(fleet: &str, more: &[&str]) -> (String, String) {
     let digest = regex::Regex::new("digest ([0-9a-f]{32})").unwrap();
     let digest = digest.captures(&said).map(|found| found[1].to_owned());
     (said.clone(), digest.unwrap_or_else(|| panic!("no digest: {said}")))
+}
+
+/// The digest of a run from a saved state.
+fn resumed(fleet: &str, state: &str, until: &str) -> String {
+    run(fleet, &["--restore", state, "--for", until, "--quiet"]).1
 }
 
 /// The demo's fleet with the images where this test has them.
@@ -260,8 +465,7 @@ fn a_linux_phone_a_watch_and_two_sensors_talk_for_a_minute_the_same_each_time() 
     for at in ["400ms", "20s"] {
         let state = scratch("half.consort");
         let _ = run(&fleet, &["--for", "21s", "--save", &state, "--at", at, "--quiet"]);
-        let (_, resumed) = run(&fleet, &["--restore", &state, "--for", "60s", "--quiet"]);
-        assert_eq!(resumed, whole, "saved at {at}");
+        assert_eq!(resumed(&fleet, &state, "60s"), whole, "saved at {at}");
     }
 }
 
@@ -329,7 +533,7 @@ fn the_small_phone_feels_its_user_and_knows_its_battery() {
     }
     let state = scratch("small.consort");
     let _ = run(&path, &["--for", "3s", "--save", &state, "--at", "1050ms", "--quiet"]);
-    assert_eq!(run(&path, &["--restore", &state, "--for", "4500ms", "--quiet"]).1, whole, "restored");
+    assert_eq!(resumed(&path, &state, "4500ms"), whole, "restored");
 }
 
 /// What the parts of the phone look like in Linux; the typing begins at 6 s, the user acts from 10 s on.
@@ -419,7 +623,7 @@ fn linux_finds_the_phone_s_parts_and_reaches_its_neighbours() {
     assert_eq!(run(&path, &["--for", "15s", "--threads", "2", "--quiet"]).1, whole, "two threads");
     let state = scratch("parts.consort");
     let _ = run(&path, &["--for", "6500ms", "--save", &state, "--at", "6100ms", "--quiet"]);
-    assert_eq!(run(&path, &["--restore", &state, "--for", "15s", "--quiet"]).1, whole, "restored");
+    assert_eq!(resumed(&path, &state, "15s"), whole, "restored");
 }
 
 #[test]

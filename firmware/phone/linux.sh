@@ -3,7 +3,7 @@
 # Makes what a virtual phone boots from Debian's own packages: no root, nothing installed, nothing kept in git.
 # What was made from the same script and the same files of ours is not made again.
 # usage: linux.sh DIRECTORY [arm64|armhf]
-#   arm64   (default) afterwards it holds u-boot.bin, u-boot32.bin, Image, initrd.gz
+#   arm64   (default) afterwards it holds u-boot.bin, u-boot32.bin, QEMU_EFI.fd, Image, initrd.gz
 #   armhf   zImage, initrd32.gz, for board virt-a15
 # Needs apt-get, dpkg-deb, cpio, flock and gzip, and packages of Debian (for any architecture) that apt may read.
 set -eu
@@ -15,7 +15,7 @@ out=$(mkdir -p "$1" && cd "$1" && pwd)
 work=$out/$arch
 apt=$work/apt
 case $arch in
-arm64) flavour=arm64 image=Image ramdisk=initrd.gz loader=u-boot-qemu ;;
+arm64) flavour=arm64 image=Image ramdisk=initrd.gz loader='u-boot-qemu qemu-efi-aarch64' ;;
 armhf) flavour=armmp image=zImage ramdisk=initrd32.gz loader= ;;
 *) echo "linux.sh: there is no architecture $arch; there are arm64, armhf" >&2 && exit 2 ;;
 esac
@@ -53,8 +53,9 @@ for package in $loader busybox-static "$kernel"; do
     unpack "$package"
 done
 if [ -n "$loader" ]; then
-    cp "$work/$loader/usr/lib/u-boot/qemu_arm64/u-boot.bin" "$out/u-boot.bin"
-    cp "$work/$loader/usr/lib/u-boot/qemu_arm/u-boot.bin" "$out/u-boot32.bin"
+    cp "$work/u-boot-qemu/usr/lib/u-boot/qemu_arm64/u-boot.bin" "$out/u-boot.bin"
+    cp "$work/u-boot-qemu/usr/lib/u-boot/qemu_arm/u-boot.bin" "$out/u-boot32.bin"
+    cp "$work/qemu-efi-aarch64/usr/share/qemu-efi-aarch64/QEMU_EFI.fd" "$out/QEMU_EFI.fd"
 fi
 cp "$work/$kernel"/boot/vmlinuz-* "$out/$image"
 

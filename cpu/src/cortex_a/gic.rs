@@ -166,7 +166,9 @@ impl Gic {
         if self.control & enable == 0 || priority >= self.mask {
             return 0;
         }
-        if u32::from(self.group_priority(priority, group1)) >= self.running_priority() {
+        // Both sides in the group priority bits of the interrupt that is pending (3.3.3).
+        let running = self.running.last().map(|(_, running)| self.group_priority(*running, group1));
+        if running.is_some_and(|running| self.group_priority(priority, group1) >= running) {
             return 0;
         }
         if !group1 && self.control & control::FIQ_EN != 0 { 2 } else { 1 }

@@ -90,8 +90,12 @@ impl CfiFlash {
 
     fn show_status(&mut self, at: Addr, cx: &mut Cx<'_>) -> Result<(), BusError> {
         self.show_array(cx)?;
-        self.show(at, Self::both(READY), cx)?;
-        self.show(at & !(BLOCK - 1), Self::both(READY), cx)
+        // Where drivers ask: at the address of the command, at its block, and at its chip's block, which is what a driver
+        // takes for one that found a chip alone.
+        for at in [at, at & !(BLOCK - 1), at & !(BLOCK / 2 - 1)] {
+            self.show(at, Self::both(READY), cx)?;
+        }
+        Ok(())
     }
 
     /// The table of JESD68 and Intel's extension, from its offset 0x10.
@@ -184,20 +188,21 @@ impl CfiFlash {
                 } else {
                     cx.guest_error("an erasure that was not confirmed");
                 }
-                self.show_status(block, cx)?;
+                self.show_status(at, cx)?;
             }
             // Locks are not kept: every block is unlocked.
-            Phase::Lock(block) => self.show_status(block, cx)?,
+            Phase::Lock(_) => self.show_status(at, cx)?,
             Phase::Count(block) => {
                 let most = BUFFER / WORD;
                 let words = (u64::from(value & 0xFFFF) + 1).min(most);
                 self.phase = Phase::Fill(block, words);
             }
             Phase::Fill(block, left) => {
-                self.buffer.insert(at, value);
+                // A narrow write leaves the word's other lanes to those beside it.
+                *self.buffer.entry(at).or_insert(u32::MAX) &= value;
                 self.phase = if left > 1 { Phase::Fill(block, left - 1) } else { Phase::Confirm(block) };
             }
-            Phase::Confirm(block) => {
+            Phase::Confirm(_) => {
                 if value & 0xFF == 0xD0 {
                     for (at, value) in std::mem::take(&mut self.buffer) {
                         self.program(at, value, cx)?;
@@ -205,7 +210,7 @@ impl CfiFlash {
                 } else {
                     cx.guest_error("a buffer that was not confirmed");
                 }
-                self.show_status(block, cx)?;
+                self.show_status(at, cx)?;
             }
         }
         Ok(())
@@ -327,5 +332,21 @@ mod tests {
         bank.write(BLOCK, 0x00D0_00D0);
         bank.write(0, 0x00FF_00FF);
         assert_eq!((bank.read(BLOCK), bank.read(BLOCK + 4)), (0x1111_1111, 0x2222_2222));
+    }
+
+    #[test]
+    fn a_buffer_takes_halves_of_words() {
+        let mut bank = Bank::new();
+        let mut half = |at: u64, value: u32| {
+            bank.0.with(|flash, cx| flash.rom_write(at, Width::Half, value, cx)).unwrap();
+        };
+        half(BLOCK, 0xE8);
+        half(BLOCK, 3);
+        for (at, value) in [(0, 0x1111), (2, 0x2222), (4, 0x3333), (6, 0x4444)] {
+            half(BLOCK + at, value);
+        }
+        half(BLOCK, 0xD0);
+        half(BLOCK, 0xFF);
+        assert_eq!((bank.read(BLOCK), bank.read(BLOCK + 4)), (0x2222_1111, 0x4444_3333));
     }
 }

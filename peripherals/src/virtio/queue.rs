@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// The most descriptors a queue can have.
 pub(super) const MOST: u32 = 256;
-/// More bytes than this in one chain are refused.
-const LONGEST: u64 = 16 << 20;
+/// More bytes than this in one chain are refused. UEFI reads a whole kernel at once.
+const LONGEST: u64 = 256 << 20;
 
 const NEXT: u16 = 1;
 const WRITE: u16 = 2;
