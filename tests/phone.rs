@@ -122,6 +122,7 @@ fn uboot(board: &str, image: &str, program: &str, cpu: &str) {
 #[test]
 fn u_boot_reaches_its_prompt_as_on_qemu() {
     uboot("virt-a53", "u-boot.bin", "qemu-system-aarch64", "cortex-a53");
+    uboot("virt-a15", "u-boot32.bin", "qemu-system-arm", "cortex-a15");
 }
 
 /// What a guest does to show that it computes as it should. Its results begin with `== `, which what is typed does not
@@ -137,6 +138,9 @@ mkdir -p /tmp; for i in $(seq 1 200); do echo $i > /tmp/f$i; done; r files $(cat
 r removed $(ls /tmp | wc -l); rm -r /tmp; r slept $( (time sleep 0.3) 2>&1 | grep real)
 mke2fs -q /dev/vda 2>&1; mount -t ext4 /dev/vda /mnt; seq 1 5000 > /mnt/a; sync; umount /mnt
 mount -t ext4 /dev/vda /mnt; r disk $(md5sum < /mnt/a | cut -c1-16); umount /mnt
+r rng $(dd if=/dev/hwrng bs=64 count=4 2>/dev/null | wc -c)
+date -u -s "2021-05-06 07:08:09" > /dev/null; hwclock -u -w; r clock $(hwclock -u -r | cut -c1-16)
+echo +1 > /sys/class/rtc/rtc0/wakealarm; sleep 2; r alarms $(awk '/rtc-pl031/ { print $2 }' /proc/interrupts)
 r interrupts $(grep -c -E "arch_timer|uart-pl011|virtio" /proc/interrupts); r end
 poweroff -f
 "#;

@@ -84,5 +84,6 @@ fi
 # The same bytes whenever it is made: files in order, owned by root, of one date.
 find "$root" -exec touch -h -d @1577836800 {} +
 (cd "$root" && find . | LC_ALL=C sort | cpio -o -H newc -R 0:0 --reproducible --quiet) | gzip -9n >"$out/$ramdisk"
+rm -rf "$work"
 echo "$made" >"$out/made-$arch"
 ls -l "$out/$image" "$out/$ramdisk"
