@@ -194,3 +194,93 @@ fn a_held_button_ends_in_the_watchdogs_reset() {
     assert_eq!(digest(&run(&folder, &saved)), digest(&said));
     assert_eq!(digest(&run(&folder, &[&args[..], &["--restore", "state"]].concat())), digest(&said));
 }
+
+/// What an ELF file of `firmware/bin` puts behind the bootloader.
+fn binary(name: &str) -> Vec<u8> {
+    let elf = fs::read(root().join("firmware/bin").join(name)).unwrap();
+    let number = |at: usize, size: usize| {
+        elf[at..at + size].iter().rev().fold(0, |number, byte| number << 8 | usize::from(*byte))
+    };
+    let mut image = Vec::new();
+    // e_phoff, e_phentsize, e_phnum; p_type, p_offset, p_paddr, p_filesz.
+    for header in (0..number(44, 2)).map(|index| number(28, 4) + index * number(42, 2)) {
+        let (from, to, size) = (number(header + 4, 4), number(header + 12, 4), number(header + 16, 4));
+        if number(header, 4) == 1 && size != 0 {
+            let to = to - 0x8000;
+            image.resize(image.len().max(to + size), 0xFF);
+            image[to..to + size].copy_from_slice(&elf[from..from + size]);
+        }
+    }
+    image
+}
+
+fn crc(data: &[u8]) -> u32 {
+    !data.iter().fold(!0_u32, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| crc >> 1 ^ (0xEDB8_8320 & (crc & 1).wrapping_neg()))
+    })
+}
+
+/// Version 1 behind the bootloader, and `image`, which may have been damaged since `sent`, in the external flash.
+fn update(folder: &Path, sent: &[u8], image: &[u8], stimuli: Value) {
+    let mut flash = vec![0xFF; 4 << 20];
+    for (index, word) in [0x544F_4C53, sent.len() as u32, crc(sent)].into_iter().enumerate() {
+        flash[0x40000 + 4 * index..][..4].copy_from_slice(&word.to_le_bytes());
+    }
+    flash[0x41000..0x41000 + image.len()].copy_from_slice(image);
+    fs::write(folder.join("flash.bin"), flash).unwrap();
+    let bin = root().join("firmware/bin");
+    let firmware = json!([bin.join("bootloader.elf"), bin.join("version-1.elf")]);
+    watch(folder, json!({ "firmware": firmware, "contents": { "flash": "flash.bin" } }), stimuli);
+}
+
+/// Everything in this order.
+fn in_order(said: &str, texts: &[&str]) {
+    let mut rest = said;
+    for text in texts {
+        rest = rest.split_once(text).unwrap_or_else(|| panic!("no {text:?} in its place: {said}")).1;
+    }
+}
+
+#[test]
+fn an_update_is_tried_kept_and_taken_back_by_the_button() {
+    let folder = scratch("update");
+    let image = binary("version-2.elf");
+    let stimuli = [at(4_500, "button.pressed", json!(true)), at(8_000, "button.pressed", json!(false))];
+    update(&folder, &image, &image, json!(stimuli));
+    let args = ["fleet.json", "--for", "10s", "--contents", "kept"];
+    let said = run(&folder, &args);
+    in_order(
+        &said,
+        &["a new image", "version 2 (power-on)", "confirmed", "button, back", "version 1 (watchdog)"],
+    );
+    // The image that was taken back is where it came from.
+    assert!(!said.contains("not confirmed"), "{said}");
+    let kept = fs::read(folder.join("kept/watch.flash.bin")).unwrap();
+    assert_eq!(kept[0x41000..][..image.len()], image);
+    let straight = digest(&said);
+    assert_eq!(
+        digest(&run(&folder, &[&args[..], &["--threads", "2", "--quantum", "3ms"]].concat())),
+        straight
+    );
+    // Saved while the images change places.
+    run(&folder, &[&args[..], &["--save", "state", "--at", "700ms"]].concat());
+    assert_eq!(digest(&run(&folder, &[&args[..], &["--restore", "state"]].concat())), straight);
+}
+
+#[test]
+fn an_update_that_hangs_or_is_damaged_leaves_the_old_version() {
+    let folder = scratch("bad-update");
+    let hangs = binary("version-3.elf");
+    update(&folder, &hangs, &hangs, json!([]));
+    let args = ["fleet.json", "--for", "12s"];
+    let said = run(&folder, &args);
+    in_order(&said, &["a new image", "version 3", "not confirmed, back", "version 1 (watchdog)"]);
+
+    let sent = binary("version-2.elf");
+    let mut damaged = sent.clone();
+    damaged[100] ^= 0x10;
+    update(&folder, &sent, &damaged, json!([]));
+    let said = run(&folder, &args);
+    in_order(&said, &["the new image is damaged", "version 1 (power-on)"]);
+    assert!(!said.contains("version 2"), "{said}");
+}
