@@ -174,6 +174,10 @@ impl Code {
         if self.state.as_ref() == Some(&state) {
             return;
         }
+        // Other rows: what was scrolled to is elsewhere among them.
+        if self.state.as_ref().is_none_or(|before| before.addr != state.addr) {
+            self.scroll_to = Some(self.place);
+        }
         self.rows = self.rows_of(core, device, &state);
         self.state = Some(state);
     }
@@ -312,6 +316,24 @@ mod tests {
             Row::Data { addr, bytes } => format!("{addr:x} .byte {bytes}"),
         };
         code.rows.iter().map(text).collect()
+    }
+
+    #[test]
+    fn other_rows_are_scrolled_to_the_same_place() {
+        let mut code = Code::default();
+        code.follow(0x110);
+        let piece = |addr, first: u8| {
+            let data = [first, 0xbf].into_iter().chain([0x00, 0xbf].into_iter().cycle().take(62));
+            CodeState { device: String::new(), addr, data: data.map(Some).collect(), lines: Vec::new() }
+        };
+        let take = |code: &mut Code, state| {
+            code.take("cortex-m4f", None, state);
+            code.scroll_to.take()
+        };
+        assert_eq!(take(&mut code, piece(0x108, 0)), Some(0x110));
+        assert_eq!(take(&mut code, piece(0x108, 0x20)), None, "people may scroll while bytes change");
+        code.know(vec![Symbol { name: "main".to_owned(), addr: 0x100, size: 64 }]);
+        assert_eq!(take(&mut code, piece(0x100, 0)), Some(0x110));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `consort run`: a fleet, its UARTs as lines, and a summary.
 
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

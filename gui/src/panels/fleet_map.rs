@@ -1,5 +1,7 @@
 //! Devices and links; packets fly along the links in virtual time.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use consort_core::Time;
 use consort_core::device::{Action, Activity};
 use consort_core::fleet::StimulusKind;
@@ -138,6 +140,9 @@ fn hub(rect: Rect, places: &[Pos2], model: &Model, link: usize) -> Pos2 {
 
 fn packets(painter: &egui::Painter, model: &Model, places: &[Pos2], hubs: &[Pos2]) {
     let now = model.status.now;
+    // On a busy radio hundreds of arrivals are in the same place: each place and each way is drawn once.
+    let mut ways = BTreeSet::new();
+    let mut dots = BTreeMap::new();
     // Old packets have all arrived: the newest few hundred are enough.
     for packet in model.packets.iter().rev().take(400) {
         let frame = &packet.frame;
@@ -158,14 +163,21 @@ fn packets(painter: &egui::Painter, model: &Model, places: &[Pos2], hubs: &[Pos2
             } else {
                 hubs[hub].lerp(places[to], part * 2.0 - 1.0)
             };
-            let colour = if lost { theme::bad() } else { theme::accent() };
+            ways.insert((lost, from, hub));
             if !lost {
-                painter.line_segment([hubs[hub], places[to]], Stroke::new(1.5, colour.gamma_multiply(0.35)));
+                ways.insert((lost, to, hub));
             }
-            painter.line_segment([places[from], hubs[hub]], Stroke::new(1.5, colour.gamma_multiply(0.35)));
-            painter.circle_filled(at, 6.0, colour.gamma_multiply(0.3));
-            painter.circle_filled(at, 3.5, colour);
+            dots.insert((lost, at.x.round() as i32, at.y.round() as i32), at);
         }
+    }
+    let colour = |lost: bool| if lost { theme::bad() } else { theme::accent() };
+    for (lost, device, hub) in ways {
+        let stroke = Stroke::new(1.5, colour(lost).gamma_multiply(0.35));
+        painter.line_segment([places[device], hubs[hub]], stroke);
+    }
+    for ((lost, ..), at) in dots {
+        painter.circle_filled(at, 6.0, colour(lost).gamma_multiply(0.3));
+        painter.circle_filled(at, 3.5, colour(lost));
     }
 }
 

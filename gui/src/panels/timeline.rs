@@ -178,7 +178,7 @@ fn hover(
         sum.uart
     );
     let galley = painter.layout_no_wrap(text, FontId::monospace(12.0), theme::text());
-    let place = lanes.left_top() + vec2(4.0, 0.0);
+    let place = pos2((lanes.left() + 4.0).min(lanes.right() - galley.size().x), lanes.top());
     painter.rect_filled(Rect::from_min_size(place, galley.size()).expand(2.0), 2.0, theme::ground());
     painter.galley(place, galley, theme::text());
 }

@@ -1,6 +1,6 @@
 //! Registers, code, interrupts and watched values of the selected device.
 
-use consort_core::control::{Answer, Command, MemoryState, Symbol};
+use consort_core::control::{Answer, Command, MemoryState};
 use consort_gui::model::Model;
 use consort_gui::panels::Panel;
 use consort_gui::wish::Wish;

@@ -5,7 +5,7 @@ use consort_core::control::{Answer, Arrival, Frame, Message, Status};
 use consort_core::link::Fate;
 use consort_core::trace::{CoreEvent, Kind};
 use consort_gui::model::Model;
-use consort_gui::palette::{self, Palette};
+use consort_gui::palette::Palette;
 use consort_gui::panels::{self, Panel, run_bar};
 use consort_gui::wish::Wish;
 use consort_gui::{layout, theme};
