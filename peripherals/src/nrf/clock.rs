@@ -230,6 +230,11 @@ impl Clock {
         Lf { source, runs_at: now + rc.min(ready), ready_at: now + ready }
     }
 
+    /// The source that LFCLK was last started with.
+    fn lf_selected(&self) -> u32 {
+        self.lf_starting.map_or(self.lf_source, |lf| lf.source)
+    }
+
     fn wake_up(&mut self, by: u32, io: &mut Io<'_, '_>) {
         self.woken_by = by;
         io.cx.reset_machine(ResetCause::WakeUp);
@@ -324,7 +329,7 @@ impl Logic for Clock {
             LFCLKRUN => u32::from(self.lf_requested),
             LFCLKSTAT if self.lf_runs => STATE | self.lf_source,
             LFCLKSTAT => 0,
-            LFCLKSRCCOPY => self.lf_starting.map_or(self.lf_source, |lf| lf.source),
+            LFCLKSRCCOPY => self.lf_selected(),
             USBREGSTATUS => u32::from(self.config.vbus) * 3,
             _ => return None,
         })
@@ -340,11 +345,14 @@ impl Logic for Clock {
             HFCLKSTOP => {
                 (self.hf_requested, self.hf_running, self.hf_ready) = (false, false, Time::MAX);
             }
-            LFCLKSTART if !self.lf_requested => {
-                self.lf_requested = true;
-                self.lf_starting = Some(self.lf_start(io.reg(LFCLKSRC) & 3, now));
+            LFCLKSTART => {
+                // Another source than the one that runs is started beside it, and takes over.
+                let source = io.reg(LFCLKSRC) & 3;
+                if !self.lf_requested || source != self.lf_selected() {
+                    self.lf_requested = true;
+                    self.lf_starting = Some(self.lf_start(source, now));
+                }
             }
-            LFCLKSTART => {}
             LFCLKSTOP => {
                 (self.lf_requested, self.lf_runs, self.lf_starting) = (false, false, None);
                 io.cx.drive(LFCLK, false);
@@ -501,6 +509,28 @@ mod tests {
         assert_eq!((rig.read(LFCLKSTAT), rig.read(LFCLKSTARTED)), (STATE | 1, 1));
         rig.write(LFCLKSTOP, 1);
         assert_eq!((rig.read(LFCLKSTAT), rig.line("lfclk")), (0, false));
+    }
+
+    #[test]
+    fn a_start_with_another_source_changes_over() {
+        // Zephyr begins with RC and starts the crystal once that runs.
+        let mut rig = rig();
+        rig.write(LFCLKSTART, 1);
+        rig.run_for(Time::from_ms(1));
+        assert_eq!((rig.read(LFCLKSTAT), rig.read(LFCLKSTARTED)), (STATE, 1));
+        rig.write(LFCLKSTARTED, 0);
+        rig.write(LFCLKSTART, 1);
+        rig.run_for(Time::from_ms(300));
+        assert_eq!(
+            (rig.read(LFCLKSTAT), rig.read(LFCLKSTARTED)),
+            (STATE, 0),
+            "it runs from this source already"
+        );
+        rig.write(LFCLKSRC, 1);
+        rig.write(LFCLKSTART, 1);
+        assert_eq!((rig.read(LFCLKSTAT), rig.read(LFCLKSRCCOPY), rig.line("lfclk")), (STATE, 1, true));
+        rig.run_for(Time::from_ms(250));
+        assert_eq!((rig.read(LFCLKSTAT), rig.read(LFCLKSTARTED)), (STATE | 1, 1));
     }
 
     #[test]
