@@ -479,11 +479,15 @@ impl Connection {
                 let seq = self.nxt;
                 let payload: Vec<u8> = self.out.range(flying..flying + length).copied().collect();
                 let psh = flying + length == self.out.len();
-                self.sent(now, length as u32);
-                return Some(Segment { seq, psh, payload, ..blank });
+                // The end rides on the last byte. On its own behind a resent segment, its answer would make a third of
+                // each try, and a wire that loses every third frame would lose the same one for ever.
+                let fin = psh && self.closing && !self.fin_acked;
+                self.sent(now, length as u32 + u32::from(fin));
+                return Some(Segment { seq, psh, fin, payload, ..blank });
             }
         }
-        if self.closing && !self.fin_acked && flying == self.out.len() {
+        let allowed = flying == 0 || flying < self.allowed as usize;
+        if self.closing && !self.fin_acked && flying == self.out.len() && allowed {
             let seq = self.nxt;
             self.sent(now, 1);
             return Some(Segment { seq, fin: true, ..blank });
@@ -642,7 +646,7 @@ mod tests {
     #[test]
     fn no_rhythm_of_losses_ends_a_connection() {
         let data: Vec<u8> = (0..100_000).map(|n| (n / 3) as u8).collect();
-        for every in 4..=20 {
+        for every in 3..=20 {
             for first in 0..every {
                 let mut count = first;
                 let mut wire = Wire::new(1, || {
