@@ -376,6 +376,94 @@ fn scenarios_and_paused_runs_are_debugged_too() {
     printed.has_no_complaint();
 }
 
+#[test]
+fn a_replayed_failure_is_debugged_and_fails_the_same_way() {
+    if !gdb_is_here("a_replayed_failure_is_debugged_and_fails_the_same_way") {
+        return;
+    }
+    let fleet = fleet_file("replayed");
+    let folder = scratch("replayed");
+    let scenario = json!({ "fleet": "fleet.json", "limit": "5s", "steps": [
+        { "wait": { "device": "hub", "line": "watch-1 joined", "within": "2s" } },
+        { "wait": { "device": "hub", "line": "never said", "within": "100ms" } },
+    ] });
+    assert!(Path::new(&fleet).starts_with(&folder));
+    std::fs::write(folder.join("late.scenario.json"), scenario.to_string()).unwrap();
+    let consort = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_consort"));
+        command.args(args).current_dir(&folder).env("NO_COLOR", "1");
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    };
+    assert!(!consort(&["test", "late.scenario.json", "--artifacts", "a"]).output().unwrap().status.success());
+    let failure = "a/late.scenario.json/failure.consort";
+    let mut replay =
+        consort(&["replay", failure, "--quiet", "--gdb", "0", "--wait-gdb", "hub"]).spawn().unwrap();
+    let (_stderr, ports) = ports_of(&mut replay, NAMES.len());
+    let script = "tbreak SysTickHandler\ncontinue\nbacktrace 1\nstepi 20\ndetach";
+    let printed = gdb("hub", ports[0], script);
+    in_order(&printed.out, &["Temporary breakpoint 1, SysTickHandler", "#0", "detached]"]);
+    printed.has_no_complaint();
+    let output = replay.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("the failure is the same, digest and all"), "{text}");
+}
+
+/// A stand-in for the inspector: it opens a fleet, lets it run for a span, notes the digest and ends.
+const STAND_IN: &str = r#"#!/usr/bin/env python3
+import json, sys
+sys.path.insert(0, "@DOCS@")
+from client import Client
+print(json.dumps({"do": "open", "file": "@FLEET@"}), flush=True)
+for line in sys.stdin:
+    said = json.loads(line)
+    if said["is"] == "opened":
+        break
+client = Client(said["address"], said["token"])
+client.run_for("@SPAN@")
+with open("@OUT@", "w") as out:
+    out.write(client.ask("digest")["digest"])
+client.ask("end")
+"#;
+
+#[test]
+fn the_inspectors_run_is_debugged_too() {
+    if !gdb_is_here("the_inspectors_run_is_debugged_too") {
+        return;
+    }
+    let fleet = fleet_file("inspected");
+    let folder = scratch("inspected");
+    let alone = Run::start(&fleet, false).digest();
+    // The command looks for the inspector beside itself.
+    let consort = folder.join("consort");
+    let _ = std::fs::remove_file(&consort);
+    std::fs::copy(env!("CARGO_BIN_EXE_consort"), &consort).unwrap();
+    let (inspector, out) = (folder.join("consort-gui"), folder.join("digest"));
+    let _ = std::fs::remove_file(&out);
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let script = STAND_IN
+        .replace("@DOCS@", docs.to_str().unwrap())
+        .replace("@FLEET@", &fleet)
+        .replace("@SPAN@", SPAN)
+        .replace("@OUT@", out.to_str().unwrap());
+    std::fs::write(&inspector, script).unwrap();
+    std::fs::set_permissions(&inspector, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let mut command = Command::new(&consort);
+    command.args(["gui", &fleet, "--gdb", "0", "--wait-gdb", "hub"]).env("NO_COLOR", "1");
+    let mut gui = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (mut stderr, ports) = ports_of(&mut gui, NAMES.len());
+    let script =
+        "break SysTickHandler\nignore 1 99\ncontinue\nprint g_now\nstepi 3\nmonitor time\ndelete\ndetach";
+    let printed = gdb("hub", ports[0], script);
+    in_order(&printed.out, &["Breakpoint 1, SysTickHandler", "$1 = 99", "detached]"]);
+    in_order(&printed.err, &["hub at 0.1"]);
+    printed.has_no_complaint();
+    let mut errors = String::new();
+    stderr.read_to_string(&mut errors).unwrap();
+    assert!(gui.wait().unwrap().success(), "{errors}");
+    assert_eq!(std::fs::read_to_string(out).unwrap(), alone);
+}
+
 /// Says hello, writes a file and asks for its length, and for one that is not there, all by semihosting.
 fn calling_image() -> Vec<u8> {
     let mut image: Vec<u8> = 0x2000_1000u32.to_le_bytes().to_vec();

@@ -122,7 +122,8 @@ fn sum_up(out: &mut BufReader<ChildStdout>) {
     }
     let ended: Option<Value> = rest.lines().last().and_then(|line| serde_json::from_str(line).ok());
     if let Some(summary) = ended.as_ref().and_then(|line| line.get("summary")) {
-        console::note(&format!("{} s virtual, digest {}", summary["virtual_seconds"], summary["digest"]));
+        let digest = summary["digest"].as_str().unwrap_or_default();
+        console::note(&format!("{} s virtual, digest {digest}", summary["virtual_seconds"]));
     }
 }
 
