@@ -203,6 +203,65 @@ fn what_is_done_to_a_fleet_is_in_its_journal() {
     assert!(text.contains("the digest is the same"), "{text}");
 }
 
+/// A peer as weak as OpenHarmony's lite stack, alone, with coalesced segments, with a replayed frame and with a second
+/// phone: what it loses is its own, and the phones know where they stand.
+#[test]
+fn a_peer_with_the_lite_stacks_flaws_is_held_and_lived_with() {
+    let lite = |mut fleet: Value| {
+        let watch = &mut fleet["devices"]["watch"]["scripted"];
+        watch["node"]["role"] = json!("lite");
+        watch["node"]["device-type"] = json!("l0");
+        watch["node"]["flaws"] = json!(true);
+        watch["echo"] = json!(true);
+        fleet["devices"]["phone"]["scripted"]["lines"] = json!([
+            { "session": "talk", "bytes": "first", "after": "10ms", "every": "500ms" },
+            { "session": "talk", "bytes": "second", "after": "20ms", "every": "500ms" },
+        ]);
+        fleet
+    };
+    let play = |fleet: &Value, name: &str| {
+        let path = write(name, fleet);
+        let story = run(&path, &["--for", "40s", "--softbus"]);
+        let again = run(&path, &["--for", "40s", "--softbus", "--quantum", "333us", "--threads", "2"]);
+        assert_eq!(digest(&story), digest(&again));
+        story
+    };
+    let alone = play(&lite(scripted(json!([]))), "flaws-alone");
+    assert!(count(&alone, "phone *bytes data=first") > 75, "{alone}");
+    assert_eq!(count(&alone, "malformed") + count(&alone, "offline"), 0, "{alone}");
+
+    let coalesce = json!([{ "after": "5s", "before": "20s", "fault": { "coalesce": "100ms" } }]);
+    let coalesced = play(&lite(scripted(coalesce)), "flaws-coalesced");
+    assert!(count(&coalesced, "watch *malformed *the authentication tag is wrong") > 20, "{coalesced}");
+    let echoes = count(&coalesced, "phone *bytes data=first");
+    assert!((40..60).contains(&echoes), "{echoes}: {coalesced}");
+    assert_eq!(count(&coalesced, "phone *offline") + count(&coalesced, "phone *session-closed"), 0);
+
+    let mut replaying = lite(scripted(json!([])));
+    let lines = replaying["devices"]["phone"]["scripted"]["lines"].as_array_mut().unwrap();
+    lines.push(json!({ "session": "talk", "misbehave": "replay", "after": "5s" }));
+    let replayed = play(&replaying, "flaws-replayed");
+    assert_eq!(count(&replayed, "watch *bytes data=second"), count(&replayed, "watch *bytes data=first") + 1);
+
+    let mut two = lite(scripted(json!([])));
+    let mut second = two["devices"]["phone"].clone();
+    for (word, value) in [("udid", "PHONE-2"), ("mac", "02:00:00:00:00:07"), ("ip", "10.0.0.7")] {
+        second["scripted"]["node"][word] = json!(value);
+    }
+    let other = "f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff";
+    second["scripted"]["node"]["trust"][0]["key"] = json!(other);
+    two["devices"]["phone-2"] = second;
+    let trust = two["devices"]["watch"]["scripted"]["node"]["trust"].as_array_mut().unwrap();
+    trust.push(json!({ "udid": "PHONE-2", "key": other }));
+    two["links"]["air"]["joins"] = json!(["phone", "watch", "phone-2"]);
+    let two = play(&two, "flaws-two");
+    // The heartbeats, each 10 s, cost whoever joined first its place; both come back.
+    let lost = count(&two, "phone* offline udid=WATCH");
+    assert!((1..=8).contains(&lost), "{two}");
+    assert!(count(&two, "phone* online *udid=WATCH") >= 2 + lost - 1, "{two}");
+    assert!(count(&two, "phone* malformed *CONNECTION: the authentication tag is wrong") >= lost, "{two}");
+}
+
 #[test]
 fn impossible_faults_and_devices_are_named() {
     let refused = |fleet: Value, word: &str| {

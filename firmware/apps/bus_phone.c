@@ -103,7 +103,7 @@ static void OnNodeOffline(const char *udid)
     }
 }
 
-static void OnSessionOpened(int32_t sessionId, int32_t result, const char *name, const char *udid, bool byPeer)
+static int32_t OnSessionOpened(int32_t sessionId, int32_t result, const char *name, const char *udid, bool byPeer)
 {
     Device *device = FindSession(sessionId);
     (void)byPeer;
@@ -112,6 +112,7 @@ static void OnSessionOpened(int32_t sessionId, int32_t result, const char *name,
         device->isOpen = result == SOFTBUS_OK;
         device->session = device->isOpen ? sessionId : 0;
     }
+    return 0;
 }
 
 static void OnSessionClosed(int32_t sessionId)

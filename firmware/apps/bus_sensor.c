@@ -11,17 +11,17 @@
 
 static int32_t g_sessions[SESSIONS_MAX]; /* open ones; 0 is none */
 
-static void OnSessionOpened(int32_t sessionId, int32_t result, const char *name, const char *udid, bool byPeer)
+static int32_t OnSessionOpened(int32_t sessionId, int32_t result, const char *name, const char *udid, bool byPeer)
 {
     (void)byPeer;
     BusSay("session %s with %s: %s\n", name, udid, BusResult(result));
     for (uint32_t i = 0; result == SOFTBUS_OK && i < SESSIONS_MAX; ++i) {
         if (g_sessions[i] == 0) {
             g_sessions[i] = sessionId;
-            return;
+            return 0;
         }
     }
-    (void)CloseSession(&g_bus, sessionId);
+    return -1; /* no place for it */
 }
 
 static void OnSessionClosed(int32_t sessionId)

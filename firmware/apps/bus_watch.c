@@ -16,11 +16,12 @@
 static int32_t g_phone; /* the session; 0 is none */
 static bool g_open;
 
-static void OnSessionOpened(int32_t sessionId, int32_t result, const char *name, const char *udid, bool byPeer)
+static int32_t OnSessionOpened(int32_t sessionId, int32_t result, const char *name, const char *udid, bool byPeer)
 {
     (void)byPeer;
     BusSay("session %s with %s: %s\n", name, udid, BusResult(result));
     g_phone = result == SOFTBUS_OK ? sessionId : g_phone;
+    return 0;
 }
 
 static void OnSessionClosed(int32_t sessionId)

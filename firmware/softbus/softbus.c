@@ -41,6 +41,7 @@ enum EventKind {
     EVENT_BYTES,
     EVENT_MESSAGE,
     EVENT_MESSAGE_SENT,
+    EVENT_LEFT,
 };
 
 /* The head of an event in the ring; its text and data follow, each padded to 4 bytes. */
@@ -153,8 +154,9 @@ static const char *Behind(const char *text)
         } \
     } while (0)
 
-static void Tell(const SoftBusCallback *callback, const EventHead *event, const char *text, const void *data)
+static void Tell(SoftBus *bus, const EventHead *event, const char *text, const void *data)
 {
+    const SoftBusCallback *callback = bus->callback;
     NodeInfo node = {.udid = text};
 
     switch (event->kind) {
@@ -183,7 +185,11 @@ static void Tell(const SoftBusCallback *callback, const EventHead *event, const 
             CALL(OnNodeOffline, text);
             break;
         case EVENT_SESSION_OPENED:
-            CALL(OnSessionOpened, (int32_t)event->id, event->result, text, Behind(text), event->extra != 0);
+            if (callback->OnSessionOpened != NULL
+                && callback->OnSessionOpened((int32_t)event->id, event->result, text, Behind(text), event->extra != 0) != 0
+                && event->result == SOFTBUS_OK) {
+                (void)CloseSession(bus, (int32_t)event->id);
+            }
             break;
         case EVENT_SESSION_CLOSED:
             CALL(OnSessionClosed, (int32_t)event->id);
@@ -196,6 +202,9 @@ static void Tell(const SoftBusCallback *callback, const EventHead *event, const 
             break;
         case EVENT_MESSAGE_SENT:
             CALL(OnMessageSent, (int32_t)event->id, event->extra, event->result);
+            break;
+        case EVENT_LEFT:
+            CALL(OnLeaveResult, text, event->result);
             break;
         default: /* a newer adapter tells more */
             break;
@@ -216,7 +225,7 @@ bool SoftBusPoll(SoftBus *bus)
         uint32_t kind = event->kind;
         if (kind != EVENT_NONE) {
             const char *text = (const char *)(event + 1);
-            Tell(bus->callback, event, text, text + ((event->textLength + 3u) & ~3u));
+            Tell(bus, event, text, text + ((event->textLength + 3u) & ~3u));
         }
         /* The room is free once the callback has seen what lies there. */
         adapter->EVT_TAIL = (tail + event->length) % SOFTBUS_EVENT_RING;

@@ -112,8 +112,11 @@ typedef struct {
     void (*OnJoinResult)(const char *udid, int32_t result);
     void (*OnNodeOnline)(const NodeInfo *device);
     void (*OnNodeOffline)(const char *udid);
-    /* A session that this side asked for (or the peer, when byPeer) is open, or `result` says why not. */
-    void (*OnSessionOpened)(int32_t sessionId, int32_t result, const char *name, const char *udid, bool byPeer);
+    /* A device that was left let go too, or SOFTBUS_TIMOUT after 5 s. */
+    void (*OnLeaveResult)(const char *udid, int32_t result);
+    /* A session that this side asked for (or the peer, when byPeer) is open, or `result` says why not. Returning other
+     * than 0 rejects an open one: it is closed. */
+    int32_t (*OnSessionOpened)(int32_t sessionId, int32_t result, const char *name, const char *udid, bool byPeer);
     void (*OnSessionClosed)(int32_t sessionId);
     void (*OnBytesReceived)(int32_t sessionId, const void *data, uint32_t len);
     void (*OnMessageReceived)(int32_t sessionId, const void *data, uint32_t len);
@@ -173,6 +176,7 @@ int32_t StopPublishLNN(SoftBus *bus, uint32_t publishId);
 int32_t RefreshLNN(SoftBus *bus, const SubscribeInfo *info);
 int32_t StopRefreshLNN(SoftBus *bus, uint32_t subscribeId);
 int32_t JoinLNN(SoftBus *bus, const char *udid);
+/* The device is offline and its sessions are closed when this returns; OnLeaveResult follows. */
 int32_t LeaveLNN(SoftBus *bus, const char *udid);
 
 /* package at most 64, name at most 255 characters. */

@@ -391,6 +391,7 @@ impl Adapter {
             Event::MessageSent { id, seq, result } => {
                 Record { extra: seq as u32, ..Record::new(11, id.0, code(&result), &[]) }
             }
+            Event::Left { udid, result } => Record::new(12, 0, code(&result), &[&udid]),
             Event::Malformed { .. } => return None,
         })
     }
@@ -745,6 +746,11 @@ mod tests {
         assert_eq!(command(&mut phone, Command::CLOSE_SESSION, [1, 0, 0], b""), 0);
         run(&mut phone, &mut watch, Time::from_ms(10));
         assert_eq!(events(&mut watch)[0].0, 8);
+        assert_eq!(command(&mut phone, Command::LEAVE, [0; 3], b"U2"), 0);
+        run(&mut phone, &mut watch, Time::from_ms(10));
+        let told: Vec<_> = events(&mut phone).into_iter().map(|event| (event.0, event.2, event.3)).collect();
+        assert_eq!(told, [(6, 0, "U2\0".to_owned()), (12, 0, "U2\0".to_owned())]);
+        assert_eq!(events(&mut watch)[0].0, 6);
     }
 
     #[test]

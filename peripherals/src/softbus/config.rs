@@ -334,6 +334,11 @@ pub struct NodeConfig {
     /// How long it holds data back, to try peers with coalesced messages.
     #[serde(default)]
     pub hold: Option<consort_core::Time>,
+    /// Whether it has the lite stack's known flaws, to try what its peers make of them: it takes what one segment
+    /// brought for one frame, loses a packet whose beginning came with the one before, takes frames again that it had,
+    /// and seals with the key it agreed on last, whoever with.
+    #[serde(default)]
+    pub flaws: bool,
 }
 
 impl Default for NodeConfig {
@@ -349,6 +354,7 @@ impl Default for NodeConfig {
             trust: Vec::new(),
             largest_segment: None,
             hold: None,
+            flaws: false,
         }
     }
 }

@@ -561,7 +561,7 @@ impl Device for ScriptedPhone {
                 let Value::Text(text) = value else { return Ok(()) };
                 let expected = match channel.as_str() {
                     "misbehave" if misbehaviour(text).is_none() => {
-                        "bad-magic, replay, bad-tag, huge-length, half-frame, garbage or reset"
+                        "bad-magic, replay, bad-tag, huge-length, half-frame, garbage, reset or file-frames"
                     }
                     "presence" if !matches!(text.as_str(), "online" | "offline") => "online or offline",
                     "ip" if text.parse::<Ipv4Addr>().is_err() => "an IPv4 address such as 10.0.0.9",

@@ -50,6 +50,7 @@ pub(super) fn report(node: &Node, event: &Event) -> (&'static str, BTreeMap<Stri
             ("online", vec![("udid", udid.clone()), ("name", name.clone()), ("ip", ip.to_string())])
         }
         Event::Offline { udid } => ("offline", vec![("udid", udid.clone())]),
+        Event::Left { udid, result } => ("left", vec![("udid", udid.clone()), ("result", outcome(result))]),
         Event::SessionOpened { id, name, udid, incoming, result } => (
             "session-opened",
             vec![

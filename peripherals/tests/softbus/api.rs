@@ -67,6 +67,55 @@ fn authentication_takes_no_longer_than_ten() {
 }
 
 #[test]
+fn a_device_that_is_left_has_five_seconds_to_let_go() {
+    let left = |lan: &Lan| -> Vec<(Time, Result<(), ApiError>)> {
+        let ends = lan.events.iter().filter_map(|(at, _, event)| match event {
+            Event::Left { result, .. } => Some((*at, *result)),
+            _ => None,
+        });
+        ends.collect()
+    };
+    let offline = |lan: &Lan, wanted: usize| {
+        lan.events
+            .iter()
+            .filter(|(_, index, event)| *index == wanted && matches!(event, Event::Offline { .. }))
+            .count()
+    };
+    for cut in [false, true] {
+        let (mut lan, id) = pair();
+        lan.cut = cut;
+        lan.call(0, |node, now| node.send_message(now, id, b"last words")).unwrap();
+        let begin = lan.now;
+        lan.call(0, |node, now| node.leave(now, &udid(1))).unwrap();
+        // To its owner the device is gone at once.
+        assert_eq!(offline(&lan, 0), 1);
+        assert_eq!(lan.count(|event| matches!(event, Event::SessionClosed { .. })), 1);
+        let lost = |event: &Event| {
+            matches!(event, Event::MessageSent { result: Err(ApiError::NetworkNotFound), .. })
+        };
+        assert_eq!(lan.count(lost), 1);
+        let again = lan.call(0, |node, now| node.leave(now, &udid(1)));
+        assert_eq!(again, Err(ApiError::NetworkNotFound));
+        lan.run_for(Time::from_secs(6));
+        if cut {
+            assert_eq!(left(&lan), [(begin + Time::from_secs(5), Err(ApiError::Timeout))]);
+            lan.run_for(Time::from_secs(40));
+        } else {
+            assert_eq!(left(&lan).len(), 1);
+            assert!(left(&lan)[0].1.is_ok() && left(&lan)[0].0.since(begin) < Time::from_ms(5));
+        }
+        assert_eq!((offline(&lan, 0), offline(&lan, 1)), (1, 1), "each is told once");
+        // They can meet again, even before the five seconds are over.
+        lan.cut = false;
+        lan.meet(Time::from_ms(500));
+        lan.call(0, |node, now| node.leave(now, &udid(1))).unwrap();
+        lan.call(0, |node, now| node.join(now, &udid(1))).unwrap();
+        lan.run_for(Time::from_secs(10));
+        assert_eq!(lan.nodes[0].online().count(), 1);
+    }
+}
+
+#[test]
 fn requests_and_messages_have_their_time_outs() {
     let (mut lan, id) = pair();
     lan.events.clear();

@@ -6,6 +6,7 @@ mod api;
 mod flood;
 mod lan;
 mod nodes;
+mod peers;
 mod phone;
 mod schedule;
 mod speed;

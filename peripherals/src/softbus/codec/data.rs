@@ -104,6 +104,20 @@ impl Sealed {
         Ok(Some(Self { seq: seq as i32, flag: Flag(flag), body }))
     }
 
+    /// Takes all bytes for one frame without a look at its magic and length, as the lite stack does with what one read
+    /// gave it.
+    pub fn take_all(stream: &mut Vec<u8>) -> Result<Option<Self>, CodecError> {
+        if stream.is_empty() {
+            return Ok(None);
+        }
+        let bytes = std::mem::take(stream);
+        let (Some(seq), Some(flag), Some(body)) = (word(&bytes, 4), word(&bytes, 8), bytes.get(HEAD..))
+        else {
+            return Err(CodecError::Short("a data frame"));
+        };
+        Ok(Some(Self { seq: seq as i32, flag: Flag(flag), body: body.to_vec() }))
+    }
+
     /// Decrypts.
     pub fn open(&self, key: &SessionKey) -> Result<Frame, CodecError> {
         let payload = cipher::open_data(key, &self.body)?;

@@ -20,6 +20,8 @@ use crate::softbus::net::Handle;
 /// A join must be done by then, and authentication this long after the connection opened.
 const JOIN_TIMEOUT: Time = Time::from_secs(15);
 const AUTH_TIMEOUT: Time = Time::from_secs(10);
+/// A device that is left has this long to end the connection from its side.
+const LEAVE_TIMEOUT: Time = Time::from_secs(5);
 /// The client asks for the device id again this often, and both sides give up after three silent spans.
 const HEARTBEAT: Time = Time::from_secs(10);
 const SILENCE: Time = Time::from_secs(31);
@@ -45,6 +47,8 @@ enum Stage {
     Info,
     /// Done.
     Online,
+    /// The owner left: nothing more is sent, and the peer's end of it is awaited.
+    Leaving,
 }
 
 /// A connection for authentication.
@@ -105,7 +109,7 @@ impl Node {
             self.tell(Event::Joined { udid: udid.to_owned(), result: Ok(()) });
             return Ok(());
         }
-        if self.links.values().any(|link| link.client && link.udid == udid) {
+        if self.links.values().any(|link| link.client && link.udid == udid && link.stage != Stage::Leaving) {
             return Ok(());
         }
         let found = self.found_device(udid).ok_or(ApiError::NetworkNotFound)?;
@@ -122,12 +126,21 @@ impl Node {
         Ok(())
     }
 
-    /// Leaves a device; its sessions close.
+    /// Leaves a device: it is offline at once, and its sessions close; [`Event::Left`] tells when the peer let go too,
+    /// or that it did not in time.
     pub fn leave(&mut self, now: Time, udid: &str) -> Result<(), ApiError> {
         self.online_link(udid).ok_or(ApiError::NetworkNotFound)?;
         while let Some((handle, _)) = self.online_link(udid) {
-            self.drop_link(now, handle, ApiError::NetworkNotFound);
+            let Some(link) = self.links.get_mut(&handle) else { break };
+            link.stage = Stage::Leaving;
+            link.deadline = now + LEAVE_TIMEOUT;
+            link.next_beat = Time::MAX;
+            if let Some(connection) = self.net.connection(handle) {
+                connection.close();
+            }
         }
+        self.close_sessions_with(now, udid);
+        self.tell(Event::Offline { udid: udid.to_owned() });
         self.settle(now);
         Ok(())
     }
@@ -155,6 +168,15 @@ impl Node {
             let (known, key) = link.key?;
             (known == index).then(|| (link.udid.clone(), key))
         })
+    }
+
+    /// The key that packets are sealed with: the link's own, or with the lite stack's flaws whichever was agreed on
+    /// last, with whomever.
+    pub(super) fn sealing_key(&self, own: Option<(u32, AuthKey)>) -> Option<(u32, AuthKey)> {
+        if !self.config.flaws {
+            return own;
+        }
+        self.links.values().rev().find_map(|link| link.key).or(own)
     }
 
     /// Takes a connection for authentication.
@@ -186,13 +208,29 @@ impl Node {
             let ask = Identity::Get { udid: self.udid.clone(), auth_id: self.udid.clone() };
             self.send_packet(now, handle, Module::TRUST_ENGINE, None, 0, &ask.encode());
         }
+        let (mut whole, mut taken) = (Vec::new(), 0);
         while let Some(connection) = self.net.connection(handle) {
             let (from, ended) = (connection.remote.0, connection.has_ended());
             let Some(link) = self.links.get_mut(&handle) else { break };
             link.inbox.append(connection.input());
+            if self.config.flaws && taken == 0 {
+                whole.clone_from(&link.inbox);
+            }
             match Packet::take(&mut link.inbox, limit) {
-                Ok(Some(packet)) => self.take_packet(now, handle, &packet),
+                Ok(Some(packet)) => {
+                    taken += 1;
+                    self.take_packet(now, handle, &packet);
+                }
                 Ok(None) if ended => return self.drop_link(now, handle, ApiError::NetworkNotFound),
+                Ok(None) if self.config.flaws && taken > 0 && !link.inbox.is_empty() => {
+                    // What is left should go to the buffer's front; the lite stack moves the front there instead.
+                    let left = link.inbox.len();
+                    if left > whole.len() - left {
+                        return self.refuse_link(now, handle, ApiError::InvalidDataHead);
+                    }
+                    link.inbox = whole[..left].to_vec();
+                    break;
+                }
                 Ok(None) => break,
                 Err(error) => {
                     self.malformed(from, format!("authentication: {error}"));
@@ -214,7 +252,7 @@ impl Node {
         }
         let Some(link) = self.links.get(&handle) else { return };
         if link.deadline <= now {
-            let connected = !matches!(link.stage, Stage::Connecting | Stage::Online);
+            let connected = !matches!(link.stage, Stage::Connecting | Stage::Online | Stage::Leaving);
             let why = if connected { ApiError::AuthTimeout } else { ApiError::Timeout };
             self.refuse_link(now, handle, why);
         }
@@ -420,7 +458,8 @@ impl Node {
             link.seq += 1;
             link.seq
         });
-        let body = match link.key {
+        let key = link.key;
+        let body = match self.sealing_key(key) {
             _ if module.is_plain() => plain.to_vec(),
             Some((index, key)) => {
                 let iv = packet_iv(seq, self.rng.next_u32());
@@ -448,13 +487,22 @@ impl Node {
         if let Some(connection) = self.net.connection(handle) {
             connection.close();
         }
-        if link.is_online() {
-            if self.online_link(&link.udid).is_none() {
+        match link.stage {
+            Stage::Online if self.online_link(&link.udid).is_none() => {
                 self.close_sessions_with(now, &link.udid);
                 self.tell(Event::Offline { udid: link.udid });
             }
-        } else if link.client {
-            self.tell(Event::Joined { udid: link.udid, result: Err(why) });
+            Stage::Online => {}
+            Stage::Leaving => {
+                let more =
+                    self.links.values().any(|other| other.stage == Stage::Leaving && other.udid == link.udid);
+                if !more {
+                    let result = if why == ApiError::Timeout { Err(why) } else { Ok(()) };
+                    self.tell(Event::Left { udid: link.udid, result });
+                }
+            }
+            _ if link.client => self.tell(Event::Joined { udid: link.udid, result: Err(why) }),
+            _ => {}
         }
     }
 }

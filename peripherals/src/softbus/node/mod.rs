@@ -63,6 +63,13 @@ pub enum Event {
         /// The device.
         udid: String,
     },
+    /// A device that was left let go too, or did not in time.
+    Left {
+        /// The device.
+        udid: String,
+        /// How.
+        result: Result<(), ApiError>,
+    },
     /// A session is open, or could not be opened.
     SessionOpened {
         /// The session.

@@ -55,6 +55,8 @@ pub enum Misbehaviour {
     Garbage,
     /// A reset in the middle.
     Reset,
+    /// The five kinds of frames of a file, which are not implemented here.
+    FileFrames,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -270,6 +272,15 @@ impl Node {
                 self.net.abort(now, handle);
                 bytes.clear();
             }
+            Misbehaviour::FileFrames => {
+                let Some(session) = self.sessions.open.get_mut(&id) else { return Ok(()) };
+                bytes.clear();
+                for flag in Flag::FILE_FIRST.0..=Flag::FILE_ALL_SENT.0 {
+                    let frame = Frame { seq: session.next_seq, flag: Flag(flag), payload: b"file".to_vec() };
+                    bytes.extend(frame.encode(&session.key, [0; 8]));
+                    session.next_seq = session.next_seq.wrapping_add(1);
+                }
+            }
         }
         if !bytes.is_empty() {
             self.net.write(now, handle, &bytes, TOS_BYTES);
@@ -369,7 +380,8 @@ impl Node {
             None => Reply::Opened { udid: self.udid.clone(), pkg_name: request.bus_name.clone() },
         };
         let iv = packet_iv(packet.seq, self.rng.next_u32());
-        let body = cipher::seal_packet(&auth, index, iv, &reply.encode());
+        let (sealing, with) = self.sealing_key(None).unwrap_or((index, auth));
+        let body = cipher::seal_packet(&with, sealing, iv, &reply.encode());
         let answer = Packet { module: Module::SESSION, seq: packet.seq, flag: REPLY, body };
         self.net.write(now, handle, &answer.encode(), 0);
         if refusal.is_some() {
@@ -483,7 +495,12 @@ impl Node {
             }
             Err(error) => {
                 self.malformed(from, format!("session reply: {error}"));
-                self.end_session(now, id, ApiError::InvalidDataHead);
+                let decrypts = error != CodecError::Decrypt;
+                self.end_session(
+                    now,
+                    id,
+                    if decrypts { ApiError::InvalidDataHead } else { ApiError::Decrypt },
+                );
             }
         }
     }
@@ -495,7 +512,12 @@ impl Node {
             let Some(connection) = self.net.connection(session.handle) else { return };
             let from = connection.remote.0;
             session.inbox.append(connection.input());
-            let sealed = match Sealed::take(&mut session.inbox, limit) {
+            let taken = if self.config.flaws {
+                Sealed::take_all(&mut session.inbox)
+            } else {
+                Sealed::take(&mut session.inbox, limit)
+            };
+            let sealed = match taken {
                 Ok(Some(sealed)) => sealed,
                 Ok(None) => return,
                 Err(error) => {
@@ -524,7 +546,7 @@ impl Node {
             }
             return;
         }
-        if !session.window.accept(seq) {
+        if !self.config.flaws && !session.window.accept(seq) {
             return self
                 .malformed(from, format!("session {}: frame {seq} was seen before or is too old", id.0));
         }
