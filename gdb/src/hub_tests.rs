@@ -337,6 +337,31 @@ fn monitor_commands_answer_once() {
 }
 
 #[test]
+fn run_for_counts_from_where_the_device_stands() {
+    let mut bench = attached(&[0]);
+    bench.say(0, &format!("Z0,{COUNT:x},2"));
+    // Once a millisecond; windows are longer, and the fleet's own time is where the present one began.
+    for _ in 0..25 {
+        bench.say(0, "c");
+        assert_eq!(bench.drive(), Stop::Ended);
+    }
+    bench.say(0, &format!("z0,{COUNT:x},2"));
+    assert_eq!(bench.drive(), Stop::Ended);
+    bench.heard(0);
+    let mut at = |text: &str| {
+        bench.say(0, &command(text));
+        assert_eq!(bench.drive(), Stop::Ended);
+        let said = printed(&bench.heard(0));
+        let time = said.split(' ').nth(2).unwrap_or_else(|| panic!("{said}"));
+        time.parse::<f64>().unwrap_or_else(|_| panic!("{said}"))
+    };
+    let before = at("time");
+    assert!((0.024..0.025).contains(&before), "{before}");
+    let after = at("run-for 9ms");
+    assert!((0.0089..0.0101).contains(&(after - before)), "{before} {after}");
+}
+
+#[test]
 fn a_debugger_answers_the_guests_calls_when_it_wants_to() {
     let mut bench = attached(&[0]);
     bench.say(0, &command("semihosting gdb"));

@@ -100,9 +100,14 @@ fn answer(seat: &mut Seat, command: &str) -> Result<String, String> {
 /// One line on where a device is.
 pub(crate) fn standing(fleet: &mut Fleet, device: usize) -> String {
     let name = fleet.names()[device].clone();
-    let at = fleet.device(device, |device| device.now()).unwrap_or_default().max(fleet.now());
+    let at = now(fleet, device);
     let instructions = fleet.stats(device).instructions;
     format!("{name} at {at} s, {instructions} instructions, {}", place(fleet, device))
+}
+
+/// The time of a device, which may be far ahead of the fleet's in a long window.
+fn now(fleet: &mut Fleet, device: usize) -> Time {
+    fleet.device(device, |device| device.now()).unwrap_or_default().max(fleet.now())
 }
 
 fn place(fleet: &mut Fleet, device: usize) -> String {
@@ -226,7 +231,7 @@ fn run_for(seat: &mut Seat, span: &str) -> Result<String, String> {
     if let Some(holder) = seat.room.holder(&seat.fleet) {
         return Err(holder);
     }
-    seat.wants = Wants::RunFor(seat.fleet.now() + span);
+    seat.wants = Wants::RunFor(now(&mut seat.fleet, seat.device) + span);
     Ok(String::new())
 }
 
