@@ -71,7 +71,7 @@ pub struct BootArgs {
     /// Firmware: ELF, Intel HEX, UF2, or a raw binary as FILE@ADDRESS. Several are loaded together.
     #[arg(required_unless_present = "kernel")]
     pub image: Vec<String>,
-    /// Start this Linux kernel instead: an arm64 Image, or a zImage on a 32-bit board.
+    /// Start this Linux kernel instead: an arm64 Image (with gzip or without), or a zImage on a 32-bit board.
     #[arg(long, value_name = "FILE")]
     pub kernel: Option<PathBuf>,
     /// Give the kernel this initial RAM disk.

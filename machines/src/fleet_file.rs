@@ -120,7 +120,7 @@ impl DeviceEntry {
 
 /// One image or several.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "an image is a path, or `{\"path\": ..., \"at\": ...}` for a raw binary")]
 pub enum Images {
     /// One image.
     One(ImageEntry),
@@ -151,7 +151,7 @@ impl Images {
 
 /// A firmware image.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "an image is a path, or `{\"path\": ..., \"at\": ...}` for a raw binary")]
 pub enum ImageEntry {
     /// A file with addresses inside: ELF, Intel HEX, UF2.
     Path(String),

@@ -4,10 +4,12 @@
 mod blob;
 mod fdt;
 
+use std::io::Read as _;
 use std::sync::Arc;
 
 use consort_core::Addr;
 use consort_core::rng::Rng;
+use flate2::read::GzDecoder;
 use serde_json::Value;
 
 use crate::board::{Board, Irq, MemoryKind};
@@ -29,7 +31,7 @@ pub struct File {
 /// A kernel and what it is given.
 #[derive(Clone, Debug, Default)]
 pub struct Boot {
-    /// A Linux kernel: an arm64 `Image` or a 32-bit `zImage`.
+    /// A Linux kernel: an arm64 `Image`, with gzip or as an EFI image around one, or a 32-bit `zImage`.
     pub kernel: Option<File>,
     /// Its initial RAM disk.
     pub initrd: Option<File>,
@@ -51,6 +53,8 @@ pub(crate) struct Prepared {
 }
 
 const MIB: u64 = 1 << 20;
+/// No kernel is larger.
+const LARGEST: u64 = 1 << 30;
 /// Where Linux wants its device tree: within 2 MiB that it maps as one block.
 const TREE_ALIGN: u64 = 2 * MIB;
 
@@ -95,6 +99,7 @@ pub(crate) fn prepare(
         let at = if taken { (base + size.saturating_sub(len)) & !(TREE_ALIGN - 1) } else { base };
         return Ok(Prepared { start: firmware.entry, argument: at, loads: vec![(at, tree)] });
     };
+    let kernel = &unpacked(kernel)?;
     let place = place(kernel, board)?;
     let start = base + place.offset;
     let mut end = start + place.size;
@@ -120,6 +125,24 @@ pub(crate) fn prepare(
     Ok(Prepared { start: Some(start), argument, loads })
 }
 
+/// A kernel as it lies in memory: what is packed with gzip, or so within an EFI program, is unpacked.
+fn unpacked(kernel: &File) -> Result<File, BuildError> {
+    let refuse = |why: String| BuildError::Firmware(format!("{}: {why}", kernel.name));
+    let word = |at: usize| Some(u32::from_le_bytes(*kernel.bytes.get(at..)?.first_chunk()?) as usize);
+    // Linux, drivers/firmware/efi/libstub/zboot-header.S: offset and size of the payload.
+    let is_efi = kernel.bytes.get(4..8) == Some(b"zimg");
+    let payload = || kernel.bytes.get(word(8)?..)?.get(..word(12)?);
+    let packed = if is_efi { payload().unwrap_or(&[]) } else { &kernel.bytes };
+    if !packed.starts_with(&[0x1F, 0x8B]) {
+        let why = "is an EFI image around a kernel that is not packed with gzip";
+        return if is_efi { Err(refuse(why.to_owned())) } else { Ok(kernel.clone()) };
+    }
+    let mut bytes = Vec::new();
+    let unpacked = GzDecoder::new(packed).take(LARGEST + 1).read_to_end(&mut bytes);
+    unpacked.map_err(|error| refuse(format!("is packed with gzip, and damaged: {error}")))?;
+    Ok(File { name: kernel.name.clone(), bytes: bytes.into() })
+}
+
 /// Where a kernel goes from RAM's beginning, and how much it needs there.
 struct Place {
     offset: u64,
@@ -143,8 +166,8 @@ fn place(kernel: &File, board: &Board) -> Result<Place, BuildError> {
             let offset = if size == 0 { 0x8_0000 } else { offset };
             // The first page is a boot loader's by custom; the kernel keeps its alignment.
             let offset = if offset < 4096 { offset + TREE_ALIGN } else { offset };
-            if offset > 1 << 30 || size > 1 << 30 {
-                return refuse("its header asks for more than 1 GiB");
+            if offset > LARGEST || size > LARGEST || len > LARGEST {
+                return refuse("it or what its header asks for is larger than 1 GiB");
             }
             Ok(Place { offset, size: size.max(len) })
         }
@@ -152,8 +175,6 @@ fn place(kernel: &File, board: &Board) -> Result<Place, BuildError> {
             // It unpacks itself to RAM's beginning, four times as long at most.
             Ok(Place { offset: 0x1_0000, size: (len * 5).max(32 * MIB) })
         }
-        Some(true) if is(0, &[0x1F, 0x8B]) => refuse("is compressed: unpack it first (gunzip)"),
-        Some(true) if is(4, b"zimg") => refuse("is an EFI zboot image: unpack its payload first"),
         Some(true) => refuse("is no arm64 kernel Image (its header lacks the magic number)"),
         Some(false) => refuse("is no 32-bit zImage (its header lacks the magic number)"),
         None => refuse("this board's processor runs no Linux kernel"),
@@ -333,4 +354,38 @@ fn processor(board: &Board) -> Vec<Node> {
         );
     }
     nodes
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    fn file(bytes: Vec<u8>) -> File {
+        File { name: "kernel".to_owned(), bytes: bytes.into() }
+    }
+
+    #[test]
+    fn packed_kernels_are_unpacked() {
+        let plain: Vec<u8> = (0..5000_u32).flat_map(u32::to_le_bytes).collect();
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(&plain).unwrap();
+        let packed = encoder.finish().unwrap();
+        let mut efi = b"MZ\0\0zimg".to_vec();
+        efi.extend(64_u32.to_le_bytes());
+        efi.extend((packed.len() as u32).to_le_bytes());
+        efi.resize(64, 0);
+        efi.extend(&packed);
+        efi.extend([7; 100]);
+        for bytes in [plain.clone(), packed.clone(), efi.clone()] {
+            assert_eq!(*unpacked(&file(bytes)).unwrap().bytes, plain);
+        }
+        for cut in [packed[..packed.len() / 2].to_vec(), efi[..100].to_vec(), efi[..10].to_vec()] {
+            assert!(unpacked(&file(cut)).is_err());
+        }
+    }
 }
