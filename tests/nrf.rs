@@ -1,4 +1,5 @@
-//! The Nordic chips as whole machines: reasons of resets, System OFF, busy flash, beacons on the air.
+//! The Nordic chips as whole machines: reasons of resets, System OFF, busy flash, watched memory,
+//! beacons and connections on the air.
 
 #![expect(clippy::unwrap_used)]
 
@@ -7,6 +8,7 @@ use std::path::Path;
 use consort_core::Time;
 use consort_core::device::{Port, Sent};
 use consort_core::fleet::{Carried, Fleet, Observer, Pace};
+use consort_core::radio::Packet;
 use consort_machines::fleet_file::{FleetFile, Overrides};
 use serde_json::{Value, json};
 
@@ -19,11 +21,11 @@ fn build(fleet: &Value) -> Fleet {
     file.build(&document, Path::new("/"), &Overrides::default()).unwrap().fleet
 }
 
-/// What the first device's UART said, and how many packets went on the air.
+/// What the first device's UART said, and what was on the air.
 #[derive(Default)]
 struct Ears {
     said: String,
-    packets: usize,
+    air: Vec<Packet>,
 }
 
 impl Observer for Ears {
@@ -32,8 +34,8 @@ impl Observer for Ears {
             self.said.extend(sent.data.iter().map(|byte| char::from(*byte)));
         }
     }
-    fn carried(&mut self, _: usize, _: &Carried<'_>) {
-        self.packets += 1;
+    fn carried(&mut self, _: usize, frame: &Carried<'_>) {
+        self.air.extend(Packet::decode(frame.data));
     }
 }
 
@@ -99,6 +101,51 @@ fn a_chip_that_is_off_or_waits_for_its_flash_can_be_saved() {
     }
 }
 
+fn watch() -> Fleet {
+    build(&json!({ "devices": { "dk": { "board": "nrf52dk", "firmware": firmware("nrf-watch") } } }))
+}
+
+#[test]
+fn the_memory_watch_unit_tells_of_accesses_to_memory_and_registers() {
+    // PS "MWU": regions, subregions of the peripherals, non-maskable interrupts.
+    let mut ears = Ears::default();
+    watch().run_until(Time::from_ms(200), &mut ears);
+    let told = |what, wrote, read, register| {
+        let of = register << 8;
+        format!("{what}: wrote {wrote:08x} read {read:08x} register {register:08x} of {of:08x}\n")
+    };
+    let expected = [
+        told("off", 0, 0, 0),
+        told("beside it", 0, 0, 0),
+        told("written", 1, 0, 0),
+        told("its last byte", 2, 0, 0),
+        told("read", 2, 1, 0),
+        told("the timer", 2, 1, 1),
+        told("no more", 2, 1, 1),
+    ];
+    assert_eq!(ears.said, expected.concat());
+}
+
+#[test]
+fn watched_memory_is_watched_after_a_restore_too() {
+    let end = Time::from_ms(200);
+    let digest = |fleet: &mut Fleet| {
+        fleet.run_until(end, &mut ());
+        fleet.digest().unwrap()
+    };
+    let whole = digest(&mut watch());
+    for ms in [1, 7, 20, 30] {
+        let mut first = watch();
+        first.run_until(Time::from_ms(ms), &mut ());
+        let mut second = watch();
+        second.restore(&first.save().unwrap()).unwrap();
+        assert_eq!(digest(&mut second), whole, "saved at {ms} ms");
+    }
+    let mut slow = watch();
+    slow.set_pace(Pace { threads: 1, quantum: Time::from_us(3) });
+    assert_eq!(digest(&mut slow), whole);
+}
+
 fn beacons() -> Value {
     let devices: serde_json::Map<String, Value> = (0..8)
         .map(|n| {
@@ -119,7 +166,7 @@ fn beacons_sleep_between_their_packets() {
         let mut ears = Ears::default();
         fleet.run_until(Time::from_secs(4), &mut ears);
         let instructions = (0..8).map(|index| fleet.stats(index).instructions).max().unwrap();
-        (ears.packets, instructions, fleet.digest().unwrap())
+        (ears.air.len(), instructions, fleet.digest().unwrap())
     };
     let (packets, instructions, digest) = run(1);
     assert!((24..=32).contains(&packets), "{packets}");
@@ -154,47 +201,109 @@ fn what_sleepers_do_not_hear_at_once_changes_nothing() {
     assert_eq!(second.digest().unwrap(), expected, "restored");
 }
 
-fn link(board: &str) -> Fleet {
+fn link(central: &str, peripheral: &str) -> Fleet {
     build(&json!({
         "devices": {
-            "central": { "board": board, "firmware": firmware("nrf-central") },
-            "peripheral": { "board": board, "firmware": firmware("nrf-peripheral"), "position": [3, 0, 0] }
+            "central": { "board": central, "firmware": firmware("nrf-central") },
+            "peripheral": {
+                "board": peripheral, "firmware": firmware("nrf-peripheral"), "position": [3, 0, 0]
+            }
         },
         "links": { "air": { "kind": "radio", "joins": ["central", "peripheral"] } }
     }))
 }
 
-#[test]
-fn a_connection_holds_for_a_minute_of_hops_and_notifications() {
-    // PS "RADIO", Interframe spacing: the answer's address ends 150 us + 40 us after the packet, and 10 us
-    // later it has come
-    // through the receiver. Interval 983 ticks of 32,768 Hz: 2000 events in a minute.
-    let mut ears = Ears::default();
-    link("nrf52dk").run_until(Time::from_ms(61_500), &mut ears);
-    let values = |name: &str| -> Vec<u32> {
-        let numbers = ears.said.lines().filter_map(|line| line.strip_prefix(name));
-        numbers.map(|number| number.trim().parse().unwrap()).collect()
+/// A packet's bytes after its address, without the whitening of its channel: Bluetooth Core v5.0, vol 6, part B,
+/// Data whitening.
+fn unwhitened(packet: &Packet) -> Vec<u8> {
+    let channel = if packet.mhz < 2_426 { (packet.mhz - 2_404) / 2 } else { (packet.mhz - 2_406) / 2 };
+    let mut register = channel as u8 | 0x40;
+    let byte = |byte: &u8| {
+        (0..8).fold(0, |plain, bit| {
+            let out = register & 1;
+            register = register >> 1 ^ out * 0x44;
+            plain | (byte >> bit & 1 ^ out) << bit
+        })
     };
-    assert!(!ears.said.contains("missed") && !ears.said.contains("silence"), "{}", ears.said);
-    assert_eq!(values("heard"), (0..=20).map(|hundred| hundred * 100 + 1).collect::<Vec<_>>());
-    assert_eq!(values("number"), values("heard"));
-    assert!(values("gap").iter().all(|gap| (199..=201).contains(gap)), "{:?}", values("gap"));
+    packet.bits.iter().map(byte).collect()
+}
+
+#[test]
+fn an_encrypted_connection_holds_for_a_minute_of_hops_and_notifications() {
+    // PS "RADIO", Interframe spacing: the answer's address ends 150 us + 40 us after the packet, and 10 us
+    // later it has come through the receiver. Interval 983 ticks of 32,768 Hz: 2000 events in a minute.
+    // PS "CCM", Encrypting packets on-the-fly in radio transmit mode, Decrypting packets on-the-fly in radio
+    // receive mode.
+    for boards in [["nrf52dk", "nrf52dk"], ["nrf52840dk", "microbit"]] {
+        let mut ears = Ears::default();
+        link(boards[0], boards[1]).run_until(Time::from_ms(61_500), &mut ears);
+        let values = |name: &str| -> Vec<u32> {
+            let numbers = ears.said.lines().filter_map(|line| line.strip_prefix(name));
+            numbers.map(|number| number.trim().parse().unwrap()).collect()
+        };
+        assert!(!ears.said.contains("forged") && !ears.said.contains("silence"), "{}", ears.said);
+        assert_eq!(values("heard"), (0..=20).map(|hundred| hundred * 100 + 1).collect::<Vec<_>>());
+        assert_eq!(values("number"), values("heard"));
+        assert!(values("gap").iter().all(|gap| (199..=203).contains(gap)), "{:?}", values("gap"));
+        // The offers of keys are there for everybody; of what follows, only the headers.
+        let air: Vec<Vec<u8>> = ears.air.iter().map(unwhitened).collect();
+        assert!(air.iter().filter(|bytes| bytes[0] == 3 && bytes[1] == 12).count() >= 2);
+        assert!(air.iter().filter(|bytes| bytes[0] == 2 && bytes[1] == 4 + 11 + 4).count() > 2_000);
+        assert!(!air.iter().any(|bytes| bytes.windows(10).any(|part| part == b"heart rate")));
+    }
 }
 
 #[test]
 fn a_connection_is_the_same_with_two_threads_and_after_a_restore() {
     let end = Time::from_secs(3);
+    let new = || link("nrf52840dk", "microbit-v2");
     let digest = |fleet: &mut Fleet| {
         fleet.run_until(end, &mut ());
         fleet.digest().unwrap()
     };
-    let alone = digest(&mut link("nrf52840dk"));
-    let mut two = link("nrf52840dk");
+    let alone = digest(&mut new());
+    let mut two = new();
     two.set_pace(Pace { threads: 2, quantum: Time::from_us(500) });
     assert_eq!(digest(&mut two), alone);
-    let mut first = link("nrf52840dk");
-    first.run_until(Time::from_us(1_500_100), &mut ());
-    let mut second = link("nrf52840dk");
+    // Between events, and while CCM and the radio are at work.
+    for us in [1_500_100, 1_502_333] {
+        let mut first = new();
+        first.run_until(Time::from_us(us), &mut ());
+        let mut second = new();
+        second.restore(&first.save().unwrap()).unwrap();
+        assert_eq!(digest(&mut second), alone, "saved at {us} us");
+    }
+}
+
+/// One of every chip writes nonsense to all registers, radios on one air.
+fn noise() -> Fleet {
+    let boards = ["microbit", "nrf51dk", "nrf52dk", "microbit-v2", "nrf52840dk", "nrf52840dk"];
+    let devices: serde_json::Map<String, Value> = (0..)
+        .zip(boards)
+        .map(|(n, board)| (format!("node-{n}"), json!({ "board": board, "firmware": firmware("nrf-noise") })))
+        .collect();
+    let names: Vec<&String> = devices.keys().collect();
+    build(&json!({ "links": { "air": { "kind": "radio", "joins": names } }, "devices": devices }))
+}
+
+#[test]
+fn nonsense_in_every_register_stops_nobody_and_is_the_same_every_time() {
+    let end = Time::from_secs(2);
+    let digest = |fleet: &mut Fleet| {
+        fleet.run_until(end, &mut ());
+        for index in 0..6 {
+            let stats = fleet.stats(index);
+            assert!(stats.instructions > 1_000_000, "device {index}: {stats:?}");
+        }
+        fleet.digest().unwrap()
+    };
+    let alone = digest(&mut noise());
+    let mut two = noise();
+    two.set_pace(Pace { threads: 2, quantum: Time::from_us(300) });
+    assert_eq!(digest(&mut two), alone);
+    let mut first = noise();
+    first.run_until(Time::from_us(777_777), &mut ());
+    let mut second = noise();
     second.restore(&first.save().unwrap()).unwrap();
     assert_eq!(digest(&mut second), alone);
 }

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::bus::{Addr, BusError, Memory, Width};
+use crate::cpu::Watchpoint;
 pub use crate::panel::{Channel, Form, Picture, SetError, Takes, Value};
 use crate::rng::Rng;
 use crate::state::State;
@@ -217,6 +218,8 @@ pub enum Effect {
         /// Whether it is on.
         on: bool,
     },
+    /// Ask the component again what it [watches](Component::watches).
+    Watch,
     /// Switch the processor and the peripherals' clocks off until the next reset; inputs are still heard.
     PowerDown,
 }
@@ -355,6 +358,11 @@ impl<'a> Cx<'a> {
         self.effects.push((self.node, Effect::CodeCache { on }));
     }
 
+    /// What [`Component::watches`] says has changed.
+    pub fn watch(&mut self) {
+        self.effects.push((self.node, Effect::Watch));
+    }
+
     /// Switches the processor and the peripherals' clocks off, until something resets the machine.
     pub fn power_down(&mut self) {
         self.effects.push((self.node, Effect::PowerDown));
@@ -472,6 +480,15 @@ pub trait Component: State + Send {
     /// The processor fell asleep (waits for an interrupt or event) or woke. After a reset it is awake.
     fn sleep(&mut self, asleep: bool, cx: &mut Cx<'_>) {
         let _ = (asleep, cx);
+    }
+    /// Which of the processor's accesses to memory and registers it wants to hear of, beginning with the instruction
+    /// after that which led to [`Cx::watch`]. A reset ends all. One component of a machine can watch.
+    fn watches(&self) -> Vec<Watchpoint> {
+        Vec::new()
+    }
+    /// The instruction that was just executed touched the watch of this index.
+    fn touched(&mut self, watch: usize, cx: &mut Cx<'_>) {
+        let _ = (watch, cx);
     }
     /// A stimulus sets a channel.
     fn set(&mut self, channel: &str, value: &Value, cx: &mut Cx<'_>) -> Result<(), SetError> {

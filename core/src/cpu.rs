@@ -101,6 +101,9 @@ pub struct Watchpoint {
     pub kind: WatchKind,
 }
 
+/// How many ranges a chip can watch.
+pub const CHIP_WATCHES: usize = 20;
+
 /// Why [`Core::run`] came back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stop {
@@ -190,6 +193,14 @@ pub trait Core: State + Send {
     /// Switches the cache of code in slow memory on or off; off after a reset. A core without one, or without a price
     /// for memory, does nothing.
     fn set_code_cache(&mut self, _on: bool) {}
+
+    /// Replaces what the chip around it watches; the core stops with [`Stop::Reached`] behind an instruction that
+    /// touches such a range. A core that cannot do it does nothing. At most [`CHIP_WATCHES`].
+    fn set_chip_watches(&mut self, _at: &[Watchpoint]) {}
+    /// Which of those, bit n for the nth, were touched since this was last asked.
+    fn take_touched(&mut self) -> u32 {
+        0
+    }
 
     /// The semihosting call it stopped for.
     fn semihosting(&self) -> Semihosting;

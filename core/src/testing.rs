@@ -153,6 +153,7 @@ impl<C: Component> Rig<C> {
                 Effect::Reset { cause } => self.resets.push(cause),
                 Effect::Stall { until } => self.stalls.push(until),
                 Effect::CodeCache { on } => self.code_cache = on,
+                Effect::Watch => {}
                 Effect::PowerDown => self.powered_down = true,
             }
         }

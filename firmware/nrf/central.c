@@ -4,14 +4,24 @@
 
 int main(void)
 {
-    uint32_t heard = 0, next = 400;
+    uint32_t heard = 0, silent = 0, next = 400;
+    uint8_t offer[OFFER];
     Begin();
-    for (uint32_t event = 1;; event++) {
+    Random(offer, OFFER);
+    for (;;) {
         Hop();
         SleepUntilEvent(next);
         next += INTERVAL;
-        Store(g_sent.data, event);
-        REG(RADIO, RADIO_PACKETPTR) = (uintptr_t)&g_sent;
+        g_event++;
+        g_clear.header = g_secret ? DATA : CONTROL;
+        g_clear.length = g_secret ? sizeof(g_event) : OFFER;
+        for (int byte = 0; byte < OFFER; byte++) {
+            g_clear.data[byte] = offer[byte];
+        }
+        if (g_secret) {
+            Store(g_clear.data, g_event);
+        }
+        Prepare(0, 1);
         REG(RADIO, RADIO_SHORTS) = READY_START | END_DISABLE | DISABLED_RXEN;
         REG(RADIO, RADIO_TXEN) = 1;
         int answered = 0;
@@ -21,21 +31,25 @@ int main(void)
             REG(RADIO, RADIO_EVENTS_END) = 0;
             REG(RADIO, RADIO_EVENTS_ADDRESS) = 0;
             /* The receiver is on its way: what follows goes to another buffer and ends the event. */
-            REG(RADIO, RADIO_PACKETPTR) = (uintptr_t)&g_received;
+            Prepare(1, 0);
             REG(RADIO, RADIO_SHORTS) = READY_START | END_DISABLE;
-            answered = Await(RADIO_EVENTS_END, end + 400) && REG(RADIO, RADIO_CRCSTATUS) == 1;
+            answered = Await(RADIO_EVENTS_END, end + 600) && Genuine();
             gap = REG(TIMER0, TIMER_CC1) - end;
         }
         EndEvent();
-        if (answered) {
+        silent = answered ? 0 : silent + 1;
+        if (answered && !g_secret && g_clear.header == CONTROL) {
+            Agree(offer, g_clear.data);
+        } else if (answered) {
             heard++;
             if (heard % 100 == 1) {
                 PutNumber("gap", gap);
                 PutNumber("heard", heard);
-                PutNumber("number", Load(g_received.data));
+                PutNumber("number", Load(g_clear.data));
             }
         } else if (heard != 0) {
             PutNumber("silence after", heard);
+            g_secret = g_secret && silent < LOST_AFTER;
         }
     }
 }

@@ -1,29 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Goes through every reset it can cause by itself, tells the reasons, and ends in System OFF, which the
- * level of pin 13 ends. Pin 6 is TXD. */
-#include "nrf.h"
+ * level of pin 13 ends. */
+#include "say.h"
 
 #define BUTTON 13u
-
-static void Put(const char *text)
-{
-    for (; *text != '\0'; text++) {
-        REG(UART0, UART_EVENTS_TXDRDY) = 0;
-        REG(UART0, UART_TXD) = (uint8_t)*text;
-        while (REG(UART0, UART_EVENTS_TXDRDY) == 0) {
-        }
-    }
-}
-
-static void PutHex(uint32_t value)
-{
-    char text[9];
-    for (int digit = 0; digit < 8; digit++) {
-        text[digit] = "0123456789abcdef"[value >> (28 - 4 * digit) & 15];
-    }
-    text[8] = '\0';
-    Put(text);
-}
 
 /* How long the page's erasure kept the CPU, in ticks of 1/32768 s. */
 static uint32_t EraseTime(void)
@@ -46,10 +26,7 @@ int main(void)
     uint32_t reason = REG(POWER, RESETREAS);
     uint32_t step = REG(POWER, GPREGRET);
     REG(POWER, RESETREAS) = reason;
-    REG(UART0, UART_PSELTXD) = 6;
-    REG(UART0, UART_BAUDRATE) = 0x01D7E000; /* 115200 */
-    REG(UART0, UART_ENABLE) = 4;
-    REG(UART0, UART_STARTTX) = 1;
+    BeginToSay();
     Put("reason ");
     PutHex(reason);
     Put(" step ");

@@ -23,8 +23,15 @@ void ResetHandler(void)
     }
 }
 
+void NmiHandler(void);
+
+__attribute__((weak)) void NmiHandler(void)
+{
+}
+
 /* No fault handlers: a fault escalates to a lock-up, which resets the chip. */
-__attribute__((section(".vectors"), used)) static const uintptr_t VECTORS[2] = {
+__attribute__((section(".vectors"), used)) static const uintptr_t VECTORS[3] = {
     (uintptr_t)g_stackTop,
     (uintptr_t)ResetHandler,
+    (uintptr_t)NmiHandler,
 };

@@ -21,7 +21,7 @@ use super::scb;
 use super::system::{ResetRequest, Rest, System};
 use crate::engine::{AccessKind, Engine, Exception, Exit, Options, Perms, Reg, Stop as EngineStop};
 use crate::regions::Regions;
-use crate::watch::Watched;
+use crate::watch::{self, Watched};
 
 /// The line number by which [`Core::set_line`] and [`Core::pulse_line`] mean NMI.
 pub const NMI_LINE: u16 = u16::MAX;
@@ -46,6 +46,9 @@ pub struct CortexM {
     /// The guest's own: DWT comparators of instructions, as breakpoints of the engine, and of data.
     matching: BTreeMap<Addr, u8>,
     comparing: Vec<(u8, u64, u64, AccessKind)>,
+    /// The chip's, and which of them were touched.
+    chip_watches: Watched,
+    touched: u32,
     /// The breakpoint that the last run stopped at, by instruction count and address: the next one passes it.
     passing: Option<(u64, Addr)>,
 }
@@ -75,6 +78,8 @@ impl CortexM {
             watched: Watched::default(),
             matching: BTreeMap::new(),
             comparing: Vec::new(),
+            chip_watches: Watched::default(),
+            touched: 0,
             passing: None,
         };
         core.reset_registers();
@@ -239,6 +244,8 @@ impl CortexM {
         if matched != 0 {
             self.system.comparators_match(matched, &self.engine);
         }
+        self.touched |= self.engine.watched() >> watch::CHIP;
+        let attention = attention || self.touched != 0;
         let stop = match stop {
             EngineStop::Budget if executed == 0 => {
                 Some(Stop::Unimplemented("the engine made no progress".into()))
@@ -540,6 +547,15 @@ impl Core for CortexM {
             self.engine.add_breakpoint(*addr);
         }
         self.breakpoints = new;
+    }
+
+    fn set_chip_watches(&mut self, at: &[Watchpoint]) {
+        self.chip_watches.set_each(&mut self.engine, at);
+        self.touched = 0;
+    }
+
+    fn take_touched(&mut self) -> u32 {
+        std::mem::take(&mut self.touched)
     }
 
     fn set_watchpoints(&mut self, at: &[Watchpoint]) {

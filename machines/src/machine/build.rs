@@ -120,6 +120,7 @@ impl Machine {
             sent: 0,
             console: console.map(|index| index as u16),
             loads: prepared.loads,
+            chip_watches: Vec::new(),
         };
         machine.bus.reset(ResetCause::PowerOn, Time::ZERO, machine.core.memory_mut());
         machine.core.reset();

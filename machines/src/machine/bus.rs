@@ -5,6 +5,7 @@ use consort_core::bus::{Bus, Memory};
 use consort_core::component::{
     Component, Cx, Effect, Host, NodeId, Part, Peripheral, ResetCause, SetError, Value,
 };
+use consort_core::cpu::{Region, WatchKind, Watchpoint};
 use consort_core::device::Sent;
 use consort_core::rng::Rng;
 use consort_core::state::StateError;
@@ -87,6 +88,11 @@ pub(crate) struct MachineBus {
     pub code_cache: Option<bool>,
     /// The processor and the clocks go off until a reset.
     pub power_down: bool,
+    /// The component that watches the processor's accesses, and which.
+    watcher: Option<NodeId>,
+    watches: Vec<Watchpoint>,
+    /// The processor does not know them yet.
+    pub watches_changed: bool,
     /// The cycle the processor now runs to: an earlier wake needs its attention.
     pub horizon: Cycles,
     /// The earliest wake of all nodes.
@@ -130,6 +136,9 @@ impl MachineBus {
             stall: None,
             code_cache: None,
             power_down: false,
+            watcher: None,
+            watches: Vec::new(),
+            watches_changed: false,
             horizon: Cycles::MAX,
             next_wake: Time::MAX,
             attention: false,
@@ -375,9 +384,51 @@ impl MachineBus {
                 self.code_cache = Some(on);
                 self.attention = true;
             }
+            Effect::Watch => {
+                self.watches = self.component(node).watches();
+                self.watcher = Some(node);
+                self.watches_changed = true;
+                self.attention = true;
+            }
             Effect::PowerDown => {
                 self.power_down = true;
                 self.attention = true;
+            }
+        }
+    }
+
+    /// Watches of memory, which the processor has to see to, by their index; those of registers are seen here.
+    pub fn memory_watches(&self, regions: &[Region]) -> Vec<(usize, Watchpoint)> {
+        let watches = self.watches.iter().enumerate();
+        let parts = watches.flat_map(|(index, watch)| {
+            regions.iter().filter_map(move |region| {
+                let addr = watch.addr.max(region.base);
+                let end = (watch.addr.saturating_add(watch.len)).min(region.base.saturating_add(region.size));
+                (addr < end).then(|| (index, Watchpoint { addr, len: end - addr, ..*watch }))
+            })
+        });
+        parts.collect()
+    }
+
+    /// The processor touched watches.
+    pub fn touched(&mut self, watches: &[usize], now: Time, memory: &mut dyn Memory) {
+        if let Some(watcher) = self.watcher {
+            for watch in watches {
+                self.with(watcher, now, memory, |model, cx| model.touched(*watch, cx));
+            }
+            self.settle(now, memory);
+        }
+    }
+
+    /// The processor accessed a register.
+    fn touch(&mut self, addr: Addr, width: Width, kind: WatchKind, now: Time, memory: &mut dyn Memory) {
+        let Some(watcher) = self.watcher.filter(|_| !self.watches.is_empty()) else { return };
+        let end = addr + u64::from(width.bytes());
+        for index in 0..self.watches.len() {
+            let watch = self.watches[index];
+            let inside = addr < watch.addr.saturating_add(watch.len) && watch.addr < end;
+            if inside && (watch.kind == kind || watch.kind == WatchKind::Access) {
+                self.with(watcher, now, memory, |model, cx| model.touched(index, cx));
             }
         }
     }
@@ -437,6 +488,8 @@ impl MachineBus {
     pub fn reset(&mut self, cause: ResetCause, now: Time, memory: &mut dyn Memory) {
         (self.reset_request, self.stall, self.code_cache, self.power_down) = (None, None, None, false);
         self.effects.clear();
+        self.watches.clear();
+        self.watches_changed = true;
         self.parts.addressed.clear();
         self.wakes.fill(Time::MAX);
         // Nobody is told of a falling line before all are reset: it would act on a state that is gone.
@@ -545,6 +598,10 @@ impl MachineBus {
         self.irqs.clear();
         self.sent.clear();
         (self.reset_request, self.stall, self.code_cache, self.power_down) = (None, None, None, false);
+        let mut nodes = (0..self.nodes.len()).map(|index| NodeId(index as u16));
+        self.watcher = nodes.find(|node| !self.component(*node).watches().is_empty());
+        self.watches = self.watcher.map(|node| self.component(node).watches()).unwrap_or_default();
+        self.watches_changed = true;
         self.find_next_wake();
         Ok(())
     }
@@ -587,6 +644,7 @@ impl Bus for MachineBus {
         } else {
             self.with_block(block, now, memory, |model, cx| model.read(offset, width, cx)).map(u64::from)
         };
+        self.touch(addr, width, WatchKind::Read, now, memory);
         self.settle(now, memory);
         // Models name offsets or nothing; the guest's fault registers want the address.
         result.map_err(|error| at_address(error, addr))
@@ -618,6 +676,7 @@ impl Bus for MachineBus {
                 self.with_block(to, now, memory, |model, cx| model.rom_write(addr, width, value as u32, cx))
             }
         };
+        self.touch(addr, width, WatchKind::Write, now, memory);
         self.settle(now, memory);
         result.map_err(|error| at_address(error, addr))
     }

@@ -58,6 +58,8 @@ pub struct Machine {
     console: Option<u16>,
     /// What a boot loader puts into memory before each start.
     loads: Vec<(Addr, File)>,
+    /// Which of the bus's watches the core's are.
+    chip_watches: Vec<usize>,
 }
 
 /// Whether the processor may run.
@@ -151,6 +153,7 @@ impl Machine {
         if let Some(on) = self.bus.code_cache.take() {
             self.core.set_code_cache(on);
         }
+        self.hand_over_watches();
         if let Some(until) = self.bus.stall.take()
             && self.state == Power::On
             && self.runs_from_rom()
@@ -329,10 +332,34 @@ impl Machine {
                     self.core.run(&mut self.bus, until)
                 }
             };
+            self.hand_over_touches();
             match self.stopped(stop) {
                 None => {}
                 Some(halt) => return Ran::Halted(halt),
             }
+        }
+    }
+
+    /// The core learns what the chip watches.
+    fn hand_over_watches(&mut self) {
+        if std::mem::take(&mut self.bus.watches_changed) {
+            let watches = self.bus.memory_watches(&self.regions);
+            self.chip_watches = watches.iter().map(|(index, _)| *index).collect();
+            let ranges: Vec<_> = watches.into_iter().map(|(_, watch)| watch).collect();
+            self.core.set_chip_watches(&ranges);
+        }
+    }
+
+    /// The chip hears which watched memory the last instruction touched.
+    fn hand_over_touches(&mut self) {
+        let touched = self.core.take_touched();
+        if touched != 0 {
+            let watches = self.chip_watches.iter().enumerate();
+            let mut touched: Vec<usize> =
+                watches.filter(|(bit, _)| touched >> bit & 1 != 0).map(|(_, watch)| *watch).collect();
+            touched.dedup();
+            let now = self.time();
+            self.bus.touched(&touched, now, self.core.memory_mut());
         }
     }
 

@@ -110,6 +110,7 @@ pub(super) fn restore(machine: &mut Machine, saved: &[u8]) -> Result<(), StateEr
     machine.core.restore(&saved.core)?;
     machine.asleep = machine.core.is_idle();
     machine.bus.restore(saved.bus)?;
+    machine.hand_over_watches();
     machine.inbox = Inbox::restore(saved.inbox, |port| machine.is_air(port))
         .map_err(|error| StateError(error.to_string()))?;
     machine.state = saved.state;

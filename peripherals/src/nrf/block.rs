@@ -10,6 +10,7 @@ use consort_core::component::{
     Access, Channel, Component, Coverage, Cx, Field, Model, Peripheral, PortKind, Register, ResetCause,
     SetError, Value,
 };
+use consort_core::cpu::Watchpoint;
 use consort_core::{Addr, BusError, Time, Width};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -266,6 +267,11 @@ impl Io<'_, '_> {
         matches!(self.table.slot(event), Slot::Event(index) if self.common.events >> index & 1 != 0)
     }
 
+    /// The registers alone.
+    pub fn regs(&self) -> Regs<'_> {
+        Regs { common: self.common, table: self.table }
+    }
+
     /// INTEN.
     pub fn inten(&self) -> u32 {
         self.common.inten
@@ -403,6 +409,15 @@ pub trait Logic: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// See [`Component::sleep`].
     fn sleep(&mut self, asleep: bool, io: &mut Io<'_, '_>) {
         let _ = (asleep, io);
+    }
+    /// See [`Component::watches`].
+    fn watches(&self, regs: &Regs<'_>) -> Vec<Watchpoint> {
+        let _ = regs;
+        Vec::new()
+    }
+    /// See [`Component::touched`].
+    fn touched(&mut self, watch: usize, io: &mut Io<'_, '_>) {
+        let _ = (watch, io);
     }
     /// See [`Component::set`].
     fn channel(&mut self, channel: &str, value: &Value, io: &mut Io<'_, '_>) -> Result<(), SetError> {
@@ -636,6 +651,13 @@ impl<L: Logic> Component for Block<L> {
     }
     fn sleep(&mut self, asleep: bool, cx: &mut Cx<'_>) {
         self.io(cx, |logic, io| logic.sleep(asleep, io));
+    }
+    fn watches(&self) -> Vec<Watchpoint> {
+        let table = self.logic.spec().table();
+        self.logic.watches(&Regs { common: &self.common, table })
+    }
+    fn touched(&mut self, watch: usize, cx: &mut Cx<'_>) {
+        self.io(cx, |logic, io| logic.touched(watch, io));
     }
     fn set(&mut self, channel: &str, value: &Value, cx: &mut Cx<'_>) -> Result<(), SetError> {
         self.io(cx, |logic, io| logic.channel(channel, value, io))

@@ -1,7 +1,7 @@
-//! Blocks whose other side is not there: USBD without a host, QSPI without a flash, NFCT without a field,
-//! MWU, which would have to see every access. Firmware that enables them goes on.
+//! Blocks whose other side is not there: USBD without a host, QSPI without a flash, NFCT without a field.
+//! Firmware that enables them goes on.
 //!
-//! nRF52840 PS v1.1, "USBD", "QSPI", "NFCT"; nRF52832 PS v1.4, "MWU".
+//! nRF52840 PS v1.1, "USBD", "QSPI", "NFCT".
 
 use consort_core::Time;
 use consort_core::component::{Coverage, NoConfig, Register};
@@ -324,70 +324,6 @@ impl Logic for Nfct {
     }
 }
 
-const REGIONEN: u32 = 0x510;
-const REGIONENSET: u32 = 0x514;
-const REGIONENCLR: u32 = 0x518;
-
-static MWU: Spec = Spec::new(
-    &[],
-    &[
-        array!(event 0x100, 8, "EVENTS_REGION[", "].WA", 0, 2; 0 1 2 3),
-        array!(event 0x104, 8, "EVENTS_REGION[", "].RA", 1, 2; 0 1 2 3),
-        array!(event 0x160, 8, "EVENTS_PREGION[", "].WA", 24, 2; 0 1),
-        array!(event 0x164, 8, "EVENTS_PREGION[", "].RA", 25, 2; 0 1),
-    ],
-    &[],
-    &[
-        &[
-            stub(0x320, "NMIEN", 0),
-            stub(0x324, "NMIENSET", 0),
-            stub(0x328, "NMIENCLR", 0),
-            Register::rw(REGIONEN, "REGIONEN", 0).coverage(Coverage::Stub),
-            Register::rw(REGIONENSET, "REGIONENSET", 0).coverage(Coverage::Stub),
-            Register::rw(REGIONENCLR, "REGIONENCLR", 0).coverage(Coverage::Stub),
-        ],
-        array!(stub 0x400, 8, "PERREGION[", "].SUBSTATWA", 0; 0 1),
-        array!(stub 0x404, 8, "PERREGION[", "].SUBSTATRA", 0; 0 1),
-        array!(stub 0x600, 0x10, "REGION[", "].START", 0; 0 1 2 3),
-        array!(stub 0x604, 0x10, "REGION[", "].END", 0; 0 1 2 3),
-        array!(stub 0x6C0, 0x10, "PREGION[", "].START", 0; 0 1),
-        array!(stub 0x6C4, 0x10, "PREGION[", "].END", 0; 0 1),
-        array!(stub 0x6C8, 0x10, "PREGION[", "].SUBS", 0; 0 1),
-    ],
-);
-
-/// MWU: it holds its regions and says once that it does not watch them.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Mwu {
-    told: bool,
-}
-
-impl Logic for Mwu {
-    const KIND: &'static str = "nordic-mwu";
-    const DOC: &'static str = "The memory watch unit, which does not watch.";
-    type Config = NoConfig;
-    fn new(_: NoConfig) -> Self {
-        Self { told: false }
-    }
-    fn spec(&self) -> &'static Spec {
-        &MWU
-    }
-    fn view(&self, offset: u32, regs: &Regs<'_>, _: Time) -> Option<u32> {
-        matches!(offset, REGIONENSET | REGIONENCLR).then(|| regs.reg(REGIONEN))
-    }
-    fn write(&mut self, offset: u32, value: u32, _: u32, io: &mut Io<'_, '_>) {
-        let on = io.reg(REGIONEN);
-        match offset {
-            REGIONENSET => io.set(REGIONEN, on | value),
-            REGIONENCLR => io.set(REGIONEN, on & !value),
-            _ => {}
-        }
-        if io.reg(REGIONEN) != 0 && !std::mem::replace(&mut self.told, true) {
-            io.cx.unimplemented("MWU: memory accesses are not watched");
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -397,7 +333,7 @@ mod tests {
 
     #[test]
     fn usbd_becomes_ready() {
-        // nRF52840 PS "USBD", USB power-up sequence: USBEVENT with EVENTCAUSE.READY once enabled.
+        // nRF52840 PS "USBD": USBEVENT with EVENTCAUSE.READY once enabled.
         let mut rig = Rig::new(Block::<Usbd>::new(NoConfig {}));
         rig.write(ENABLE, 1);
         rig.run_for(Time::from_us(300));

@@ -14,6 +14,7 @@ mod ficr;
 mod gpio;
 mod gpiote;
 mod lonely;
+mod mwu;
 mod nvmc;
 mod ppi;
 mod pwm;
@@ -44,7 +45,7 @@ pub const MODELS: &[ModelEntry] = &[
     ModelEntry::peripheral::<Block<ficr::RomTable>>(),
     ModelEntry::peripheral::<Block<gpio::Gpio>>(),
     ModelEntry::peripheral::<Block<gpiote::Gpiote>>(),
-    ModelEntry::peripheral::<Block<lonely::Mwu>>(),
+    ModelEntry::peripheral::<Block<mwu::Mwu>>(),
     ModelEntry::peripheral::<Block<lonely::Nfct>>(),
     ModelEntry::peripheral::<Block<lonely::Qspi>>(),
     ModelEntry::peripheral::<Block<lonely::Usbd>>(),

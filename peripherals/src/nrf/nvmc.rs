@@ -239,7 +239,7 @@ impl Logic for Nvmc {
                 self.erase(io, UICR, self.config.uicr);
                 self.wait(io, page_time);
             }
-            // nRF52840 PS "NVMC", Partial erase: the page is erased once the parts add up to t_ERASEPAGE.
+            // nRF52840 PS "NVMC", Partial erase of a page in flash: the page is erased once the parts add up to t_ERASEPAGE.
             ERASEPAGEPARTIAL => {
                 let Some(page) = self.page(value) else { return };
                 let ms = io.reg(ERASEPAGEPARTIALCFG);

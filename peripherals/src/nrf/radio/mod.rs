@@ -197,8 +197,7 @@ impl Radio {
             }
     }
 
-    /// By how much a packet must be stronger than another one so many MHz away (PS "RADIO", Receiver
-    /// operation, C/I), in
+    /// By how much a packet must be stronger than another one so many MHz away (PS "RADIO", RX selectivity, C/I), in
     /// thousandths of dB.
     fn selectivity(modulation: Modulation, apart: u16) -> i32 {
         let wide = matches!(modulation, Modulation::Gfsk2M | Modulation::Oqpsk250k);
