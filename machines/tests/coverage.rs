@@ -22,7 +22,7 @@ const HEAD: &str = "# How much of each Nordic register works
 Generated from the register tables of the models (`UPDATE_DOCS=1 cargo test -p consort-machines --test \
 coverage`). A register is **modelled** when it behaves as the manual says, **partial** when some field or effect \
 is missing, a **stub** when it holds its value and nothing more. Tasks and events are registers too. An access to \
-any other offset reads 0 and is told once in the log. The events of `usbd`, `nfct` and `mwu` are registers as all \
+any other offset reads 0 and is told once in the log. The events of `usbd` and `nfct` are registers as all \
 others, but nothing outside makes most of them happen.
 
 A cell holds the numbers of modelled / partial / stub registers; `named` is a block that only logs its accesses.
