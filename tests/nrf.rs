@@ -221,8 +221,8 @@ fn unwhitened(packet: &Packet) -> Vec<u8> {
     let byte = |byte: &u8| {
         (0..8).fold(0, |plain, bit| {
             let out = register & 1;
-            register = register >> 1 ^ out * 0x44;
-            plain | (byte >> bit & 1 ^ out) << bit
+            register = (register >> 1) ^ (out * 0x44);
+            plain | (((byte >> bit) & 1) ^ out) << bit
         })
     };
     packet.bits.iter().map(byte).collect()
