@@ -21,6 +21,9 @@ const SUBS: u32 = 0x6C8;
 
 /// The bits that INTEN, NMIEN and REGIONEN have.
 const BITS: u32 = 0x0F00_00FF;
+/// Only Data RAM and peripherals are watched (PS "Memory", Memory map).
+const DATA_RAM: u32 = 0x2000_0000;
+const LAST: u32 = 0x5FFF_FFFF;
 /// Where PREGION[0] begins; the regions and their subregions follow each other.
 const PERIPHERALS: u32 = 0x4000_0000;
 const SUBREGION: u32 = 0x1000;
@@ -85,6 +88,7 @@ fn watches(regs: &Regs<'_>) -> Vec<Watch> {
         if bit < 8 {
             let region = REGION + 0x10 * (bit / 2);
             let (start, end) = (regs.reg(region), regs.reg(region + 4));
+            let (start, end) = (start.max(DATA_RAM), end.min(LAST));
             // Both ends are inside; a region that ends before it starts is none.
             all.extend((start <= end).then(|| watch(None, start, end)));
         } else {
@@ -201,6 +205,9 @@ mod tests {
         assert_eq!(rig.component.watches(), [range(WatchKind::Read)]);
         rig.write(REGION + 0x14, 0x2000_0100);
         assert_eq!(rig.component.watches(), [], "it ends before it starts");
+        rig.write(REGION + 0x10, 0);
+        let ram = Watchpoint { addr: 0x2000_0000, len: 0x101, kind: WatchKind::Read };
+        assert_eq!(rig.component.watches(), [ram], "flash is not watched");
     }
 
     #[test]
