@@ -288,12 +288,12 @@ fn noise() -> Fleet {
 
 #[test]
 fn nonsense_in_every_register_stops_nobody_and_is_the_same_every_time() {
-    let end = Time::from_secs(2);
+    let end = Time::from_ms(400);
     let digest = |fleet: &mut Fleet| {
         fleet.run_until(end, &mut ());
         for index in 0..6 {
             let stats = fleet.stats(index);
-            assert!(stats.instructions > 1_000_000, "device {index}: {stats:?}");
+            assert!(stats.instructions > 100_000, "device {index}: {stats:?}");
         }
         fleet.digest().unwrap()
     };
@@ -302,7 +302,7 @@ fn nonsense_in_every_register_stops_nobody_and_is_the_same_every_time() {
     two.set_pace(Pace { threads: 2, quantum: Time::from_us(300) });
     assert_eq!(digest(&mut two), alone);
     let mut first = noise();
-    first.run_until(Time::from_us(777_777), &mut ());
+    first.run_until(Time::from_us(177_777), &mut ());
     let mut second = noise();
     second.restore(&first.save().unwrap()).unwrap();
     assert_eq!(digest(&mut second), alone);
