@@ -24,7 +24,7 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
         ui.label("No device has a UART.");
         return;
     };
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         let text = format!("{}.{}", shown.0, shown.1);
         let choice = ComboBox::from_id_salt("console").selected_text(&text).show_ui(ui, |ui| {
             for port in &ports {

@@ -159,7 +159,8 @@ fn device(ui: &mut Ui, model: &mut Model, index: usize, name: &str, width: f32) 
             let place = (name.to_owned(), part.clone(), channel.clone());
             let held = model.parts.is_held(&place);
             let text = label(&parts, &part, &channel);
-            let button = egui::Button::new(&text).selected(held).small();
+            let button =
+                egui::Button::new(&text).selected(held).small().wrap_mode(egui::TextWrapMode::Extend);
             let response = ui.add(button.sense(Sense::click_and_drag()));
             response.widget_info(|| {
                 WidgetInfo::selected(egui::Role::Button, true, held, format!("{name} {part} {channel}"))
