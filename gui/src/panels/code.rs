@@ -83,6 +83,10 @@ fn bar(ui: &mut Ui, model: &mut Model) {
             let place = typed.rect.left_bottom();
             suggestions(ui, model, place);
         }
+        let text = &model.inputs.code_place;
+        if !text.is_empty() && model.code.address(text).is_none() && model.code.like(text, 1).is_empty() {
+            ui.colored_label(theme::bad(), "no symbol like this");
+        }
         ui.checkbox(&mut model.code.follow, "Follow pc");
         let device = model.name();
         let points = model.breakpoints.get(&device).map_or(0, std::collections::BTreeSet::len);

@@ -20,7 +20,10 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
         if !text.is_empty() && model.code.address(text).is_none() {
             let like = model.code.like(text, 3);
             let names: Vec<_> = like.iter().map(|symbol| symbol.name.as_str()).collect();
-            ui.colored_label(theme::quiet(), names.join(", "));
+            match names.is_empty() {
+                true => ui.colored_label(theme::bad(), "no symbol like this"),
+                false => ui.colored_label(theme::quiet(), names.join(", ")),
+            };
         }
     });
     let mut watches = model.watches.get(&device).cloned().unwrap_or_default();

@@ -61,6 +61,23 @@ fn interrupts_tell_who_raises_them() {
 }
 
 #[test]
+fn a_symbol_that_is_not_there_is_told() {
+    for (panel, name) in [(Panel::Watch, "Watch symbol or address"), (Panel::Code, "Symbol or address")] {
+        let mut harness = shown(panel);
+        let type_in = |harness: &mut Harness<'static, Model>, text: &str| {
+            harness.get_by_label(name).focus();
+            harness.run_steps(2);
+            harness.get_by_label(name).type_text(text);
+            harness.run_steps(3);
+        };
+        type_in(&mut harness, "lat");
+        assert!(harness.query_by_label("no symbol like this").is_none());
+        type_in(&mut harness, "er_on");
+        assert!(harness.query_by_label("no symbol like this").is_some());
+    }
+}
+
+#[test]
 fn watched_values_show_and_halt() {
     let mut harness = shown(Panel::Watch);
     harness.get_by_label("Watch symbol or address").focus();
