@@ -315,6 +315,14 @@ fn each_kind_of_step_can_fail() {
         json!({ "wait": { "packet": { "link": "home", "from": "hub", "hex": "deadbeef..01" }, "within": "1s" } }),
         &["on link home", "none matches"],
     );
+    fails(
+        "forbidden packet",
+        json!({ "repeat": { "times": 1, "steps": [
+            { "forbid": { "packet": { "link": "home", "hex": "deadbeef..01" }, "for": "100ms" } },
+            { "forbid": { "packet": { "link": "home", "from": "sensor" }, "for": "3s" } },
+        ] } }),
+        &["/steps/1/repeat/steps/1/forbid", "on link home, for 3s", "it came: a frame of "],
+    );
     fails("limit", json!({ "run-for": "1min" }), &["before its limit of 10.000000 s", "step run-for"]);
     fails(
         "round",
