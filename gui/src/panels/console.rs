@@ -24,7 +24,7 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
         ui.label("No device has a UART.");
         return;
     };
-    ui.horizontal_wrapped(|ui| {
+    ui.horizontal(|ui| {
         let text = format!("{}.{}", shown.0, shown.1);
         let choice = ComboBox::from_id_salt("console").selected_text(&text).show_ui(ui, |ui| {
             for port in &ports {
@@ -37,8 +37,10 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
             }
         });
         name_choice(&choice.response, "UART", &text);
-        input(ui, &mut model.inputs.console_filter, "Filter console", 110.0);
-        let typed = input(ui, &mut model.inputs.console_search, "Search console", 110.0);
+        // In a narrow panel they are short: what is wider than the panel would take Send along.
+        let width = (ui.available_width() / 2.0 - 40.0).clamp(30.0, 110.0);
+        input(ui, &mut model.inputs.console_filter, "Filter console", width);
+        let typed = input(ui, &mut model.inputs.console_search, "Search console", width);
         let entered = typed.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
         if ui.button("Up").on_hover_text("to the next older line").clicked() || entered {
             search(model, &shown);
