@@ -50,8 +50,10 @@ impl Timers {
 
     /// The counter at a cycle.
     pub(super) fn count(&self, at: Cycles) -> u64 {
-        // Firmware polls it: a short division, unless centuries have passed.
+        // Firmware polls it, and a division is slow: the usual clocks need none.
+        let shift = self.cycles_per.trailing_zeros();
         match at.0.checked_mul(self.ticks) {
+            Some(product) if self.cycles_per >> shift == 1 => product >> shift,
             Some(product) => product / self.cycles_per,
             None => (u128::from(at.0) * u128::from(self.ticks) / u128::from(self.cycles_per)) as u64,
         }
