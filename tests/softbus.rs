@@ -262,6 +262,38 @@ fn a_peer_with_the_lite_stacks_flaws_is_held_and_lived_with() {
     assert!(count(&two, "phone* malformed *CONNECTION: the authentication tag is wrong") >= lost, "{two}");
 }
 
+/// The sensor has room for four sessions, and its callback returns other than 0 for the fifth.
+#[test]
+fn firmware_rejects_a_session_by_what_its_callback_returns() {
+    let key = "101112131415161718191a1b1c1d1e1f";
+    let plans: Vec<Value> =
+        (0..5).map(|number| json!({ "name": format!("own-{number}"), "peer": "readings" })).collect();
+    let fleet = json!({
+        "seed": 1,
+        "devices": {
+            "sensor": {
+                "board": "mps2-an385-softbus",
+                "firmware": format!("{}/firmware/bin/bus-sensor.elf", env!("CARGO_MANIFEST_DIR")),
+                "config": { "softbus": {
+                    "udid": "SENSOR", "role": "mini", "mac": "02:00:00:03:00:01", "ip": "10.0.0.3",
+                    "trust": [{ "udid": "PHONE", "key": key }]
+                } }
+            },
+            "phone": { "scripted": {
+                "node": { "udid": "PHONE", "mac": "02:00:00:00:00:01", "ip": "10.0.0.1",
+                    "trust": [{ "udid": "SENSOR", "key": key }] },
+                "seek": { "capabilities": ["ddmpCapability"] },
+                "sessions": plans, "every": "20s"
+            } }
+        },
+        "links": { "air": { "kind": "lan", "joins": ["sensor", "phone"], "latency": "1ms" } }
+    });
+    let story = run(&write("rejected", &fleet), &["--for", "3s", "--softbus"]);
+    assert_eq!(count(&story, "phone *session-opened *result=ok"), 5, "{story}");
+    assert_eq!(count(&story, "phone *session-closed name=own-4"), 1, "{story}");
+    assert_eq!(count(&story, "session-closed"), 1, "{story}");
+}
+
 #[test]
 fn impossible_faults_and_devices_are_named() {
     let refused = |fleet: Value, word: &str| {
