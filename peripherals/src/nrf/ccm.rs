@@ -25,6 +25,7 @@ const INPTR: u32 = 0x50C;
 const OUTPTR: u32 = 0x510; // AAR: ADDRPTR
 
 const RADIO_ADDRESS: Addr = 0x4000_1104;
+const RADIO_PAYLOAD: Addr = 0x4000_1108;
 const RADIO_END: Addr = 0x4000_110C;
 const RADIO_DISABLED: Addr = 0x4000_1110;
 
@@ -78,9 +79,9 @@ pub struct Ccm {
     keystream: Time,
     crypt: Time,
     resolve: Time,
-    /// Between the radio's ADDRESS and END.
+    /// Between the radio's ADDRESS and PAYLOAD.
     on_air: bool,
-    /// A decryption waits for the radio's END.
+    /// A decryption waits for the radio's PAYLOAD.
     waiting: bool,
     encrypted: bool,
 }
@@ -262,7 +263,9 @@ impl Logic for Ccm {
     fn bus_event(&mut self, addr: Addr, io: &mut Io<'_, '_>) {
         match addr {
             RADIO_ADDRESS => self.on_air = true,
-            RADIO_END | RADIO_DISABLED => {
+            // It decrypts while bytes come in and is done with the MIC before the CRC has: link layers look at
+            // MICSTATUS as soon as END comes.
+            RADIO_PAYLOAD | RADIO_END | RADIO_DISABLED => {
                 self.on_air = false;
                 if std::mem::take(&mut self.waiting) {
                     self.crypt = io.now() + Time::from_us(2);
@@ -303,7 +306,7 @@ impl Logic for Ccm {
 mod tests {
     use super::*;
     use crate::nrf::block::{Block, SHORTS};
-    use consort_core::component::Model;
+    use consort_core::component::{Component as _, Model};
     use consort_core::testing::Rig;
 
     const RAM: u32 = 0x2000_0000;
@@ -352,6 +355,23 @@ mod tests {
         rig.write(CRYPT, 1);
         rig.run_for(Time::from_us(50));
         assert_eq!(rig.read(STATUS), 0);
+    }
+
+    #[test]
+    fn a_packet_from_the_air_is_decrypted_before_its_crc_is_over() {
+        // PS "CCM", Decrypting packets on-the-fly in radio receive mode: a CRC of 24 us follows the MIC.
+        let mut rig = rig();
+        rig.write(MODE, 1);
+        rig.host.memory[64..72].copy_from_slice(&[0x0F, 5, 0, 0x9F, 0xCD, 0xA7, 0xF4, 0x48]);
+        rig.write(KSGEN, 1);
+        rig.run_for(Time::from_us(50));
+        rig.with(|ccm, cx| ccm.bus_event(RADIO_ADDRESS, cx));
+        rig.write(CRYPT, 1);
+        rig.run_for(Time::from_us(80));
+        assert_eq!(rig.read(ENDCRYPT), 0);
+        rig.with(|ccm, cx| ccm.bus_event(RADIO_PAYLOAD, cx));
+        rig.run_for(Time::from_us(23));
+        assert_eq!((rig.read(ENDCRYPT), rig.read(STATUS)), (1, 1));
     }
 
     #[test]
