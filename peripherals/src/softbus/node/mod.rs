@@ -2,7 +2,7 @@
 //!
 //! Everything it holds is plain state, so a node can be saved at any instant. Its owner calls
 //! [`Node::receive`] for each frame, [`Node::wake`] at the time [`Node::next_wake`] told, and after each call
-//! takes what [`Node::take_frames`] and [`Node::take_events`] give.
+//! takes what [`Node::take_frames`] and [`Node::take_event`] give.
 
 mod discovery;
 mod link;
