@@ -107,7 +107,7 @@ impl<'a> Access<'a> {
         self.core.set_reg(Reg::INTERRUPTS, lines);
     }
 
-    /// Turns [`Engine::watch_unmask`] on or off; it holds from this instruction on.
+    /// Turns [`Engine::watch_unmask`](super::Engine::watch_unmask) on or off; it holds from this instruction on.
     pub fn watch_unmask(&mut self, on: bool) {
         self.core.watch_unmask(on);
     }
