@@ -204,7 +204,7 @@ pub fn speed(figures: &mut Vec<Figure>, dir: &Path, time: Duration) {
         for ((budget, rounds), goal) in BUDGETS.into_iter().zip(ours).zip(guest.goals) {
             let mut figure = Figure::new(format!("{}/budget-{}k", guest.name, budget / 1000), "MIPS", rounds);
             if let Some(icount) = &icount {
-                let ratio = figure.value() / icount.value();
+                let ratio = figure.over(icount);
                 figure = figure.ratio(ratio);
             }
             if let Some(goal) = goal {

@@ -11,8 +11,9 @@ pub const ROUNDS: usize = 5;
 pub struct Figure {
     pub name: String,
     pub unit: &'static str,
+    /// In the order in which they were taken.
     pub rounds: Vec<f64>,
-    /// Consort's figure over this one, where both measure the same work.
+    /// Consort's figure over QEMU's or another way's, where both measure the same work.
     pub ratio: Option<f64>,
     /// What the figure should be, where there is a goal.
     pub goal: Option<Goal>,
@@ -32,13 +33,23 @@ pub enum Goal {
 }
 
 impl Figure {
-    pub fn new(name: impl Into<String>, unit: &'static str, mut rounds: Vec<f64>) -> Self {
-        rounds.sort_by(f64::total_cmp);
+    pub fn new(name: impl Into<String>, unit: &'static str, rounds: Vec<f64>) -> Self {
         Self { name: name.into(), unit, rounds, ratio: None, goal: None }
     }
 
     pub fn value(&self) -> f64 {
-        self.rounds[self.rounds.len() / 2]
+        median(self.rounds.clone())
+    }
+
+    /// The lowest and the highest.
+    pub fn range(&self) -> (f64, f64) {
+        let rounds = self.rounds.iter().copied();
+        (rounds.clone().fold(f64::INFINITY, f64::min), rounds.fold(f64::NEG_INFINITY, f64::max))
+    }
+
+    /// This figure over another, taken round by round: what the machine does besides meets both of a round alike.
+    pub fn over(&self, other: &Self) -> f64 {
+        median(self.rounds.iter().zip(&other.rounds).map(|(this, other)| this / other).collect())
     }
 
     pub fn ratio(self, ratio: f64) -> Self {
@@ -58,6 +69,11 @@ impl Figure {
             Goal::Below(bound) => self.value() < bound,
         })
     }
+}
+
+fn median(mut of: Vec<f64>) -> f64 {
+    of.sort_by(f64::total_cmp);
+    of[of.len() / 2]
 }
 
 /// By the clock on the wall.

@@ -64,10 +64,10 @@ fn main() {
 }
 
 fn print(figures: &[Figure]) {
-    let head = ["figure", "median", "", "lowest to highest", "Consort/QEMU", "goal"];
+    let head = ["figure", "median", "", "lowest to highest", "ratio", "goal"];
     println!("{:<28} {:>10} {:<5} {:>22} {:>13}  {}", head[0], head[1], head[2], head[3], head[4], head[5]);
     for figure in figures {
-        let (low, high) = (figure.rounds[0], figure.rounds[figure.rounds.len() - 1]);
+        let (low, high) = figure.range();
         let range = format!("{low:.2} to {high:.2}");
         let ratio = figure.ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
         let goal = match (figure.goal, figure.is_met()) {
@@ -89,9 +89,10 @@ fn print(figures: &[Figure]) {
 
 fn rows(figures: &[Figure]) -> Vec<serde_json::Value> {
     let row = |figure: &Figure| {
+        let (lowest, highest) = figure.range();
         json!({
             "name": figure.name, "value": figure.value(), "unit": figure.unit, "ratio": figure.ratio,
-            "lowest": figure.rounds[0], "highest": figure.rounds[figure.rounds.len() - 1],
+            "lowest": lowest, "highest": highest,
             "met": figure.is_met(),
         })
     };

@@ -174,7 +174,7 @@ pub fn starts(figures: &mut Vec<Figure>) {
             continue;
         }
         let theirs = Figure::new(format!("{}/qemu-icount", start.name), "s", theirs);
-        let ratio = figure.value() / theirs.value();
+        let ratio = figure.over(&theirs);
         figures.push(figure.ratio(ratio).goal(Goal::AtMost(1.5)));
         figures.push(theirs);
     }
