@@ -425,7 +425,8 @@ impl MachineBus {
         let Some(watcher) = self.watcher.filter(|_| !self.watches.is_empty()) else { return };
         let end = addr + u64::from(width.bytes());
         for index in 0..self.watches.len() {
-            let watch = self.watches[index];
+            // Whom it is told may watch something else from then on.
+            let Some(watch) = self.watches.get(index).copied() else { break };
             let inside = addr < watch.addr.saturating_add(watch.len) && watch.addr < end;
             if inside && (watch.kind == kind || watch.kind == WatchKind::Access) {
                 self.with(watcher, now, memory, |model, cx| model.touched(index, cx));
