@@ -4,7 +4,7 @@
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo demo-linux test check bench firmware clean
+.PHONY: help setup build demo demo-linux demo-microbit test check bench firmware clean
 
 help: ## lists what there is
 	@echo "Consort: a fleet of virtual devices in one deterministic virtual time"
@@ -26,6 +26,12 @@ demo-linux: build ## the same story with a phone that runs Debian's Linux
 	@.ci/setup test
 	@firmware/phone/linux.sh target/phone || { echo "make: Debian's arm64 packages cannot be had; the line above says why" >&2; exit 1; }
 	@target/release/consort run demo/linux.json --for 30s
+
+demo-microbit: build ## two micro:bits with MicroPython call each other by radio, judged by a scenario
+	@.ci/setup test
+	@demo/microbit/make.sh target/microbit || { echo "make: MicroPython cannot be had; the line above says why" >&2; exit 1; }
+	@target/release/consort run demo/microbit.json --for 4s
+	@target/release/consort test demo/microbit
 
 test: setup ## all tests
 	@.ci/test || { echo "make: tests failed; what they said is in target/test" >&2; exit 1; }

@@ -37,17 +37,26 @@ pub fn bad() -> Style {
 /// A line on standard output; a closed pipe ends the program quietly, as other tools do.
 pub fn line(text: &str) {
     let mut out = anstream::stdout().lock();
-    if writeln!(out, "{text}").is_err() {
-        std::process::exit(0);
+    if let Err(error) = writeln!(out, "{text}") {
+        cannot_say(&error);
     }
 }
 
 /// Raw bytes on standard output, at once.
 pub fn bytes(data: &[u8]) {
     let mut out = std::io::stdout().lock();
-    if out.write_all(data).and_then(|()| out.flush()).is_err() {
+    if let Err(error) = out.write_all(data).and_then(|()| out.flush()) {
+        cannot_say(&error);
+    }
+}
+
+/// Nobody listens any more, or what is said cannot be kept: then nobody may take silence for success.
+fn cannot_say(why: &std::io::Error) -> ! {
+    if why.kind() == std::io::ErrorKind::BrokenPipe {
         std::process::exit(0);
     }
+    error(&format!("standard output: {why}"));
+    std::process::exit(2);
 }
 
 /// A message on standard error.

@@ -23,7 +23,7 @@ impl Debuggers {
     /// files with symbols, as far as they have any.
     pub fn open(args: &GdbArgs, fleet: &Fleet, programs: &[Option<PathBuf>]) -> Result<Self, Failure> {
         let Some(base) = args.base() else { return Ok(Self(None)) };
-        let mut hub = Hub::listen(args.gdb_listen, base, fleet.names())?;
+        let mut hub = Hub::listen(args.gdb_listen, base, fleet.names(), console::warning)?;
         for name in &args.wait_gdb {
             match name.as_str() {
                 "" => (0..fleet.names().len()).for_each(|device| hub.wait_for(device)),

@@ -105,8 +105,9 @@ fn step(fleet: &Fleet, stimulus: &Stimulus) -> Option<Value> {
             }
             Some(json!({ "fault": step }))
         }
+        StimulusKind::Move(device, to) => Some(json!({ "move": { "device": device, "to": to } })),
         // No step says it: only the journal.
-        StimulusKind::Mend(..) | StimulusKind::Move(..) => None,
+        StimulusKind::Mend(..) => None,
     }
 }
 

@@ -351,6 +351,15 @@ fn mistakes_in_board_files_are_named() {
 }
 
 #[test]
+fn what_cannot_be_printed_is_no_success() {
+    let full = std::fs::File::create("/dev/full").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_consort"));
+    let output = command.arg("boards").stdout(full).output().unwrap();
+    assert_eq!(code(&output), 2);
+    assert!(stderr(&output).contains("standard output: No space left"), "{}", stderr(&output));
+}
+
+#[test]
 fn boards_schemas_and_completions_come_out_whole() {
     let listed: Value = serde_json::from_str(&stdout(&consort(&["boards", "--json"]))).unwrap();
     let listed = listed.as_array().unwrap();

@@ -4,6 +4,7 @@
 #![expect(clippy::print_stderr, reason = "a skipped test says so")]
 
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::thread;
@@ -544,13 +545,32 @@ fn the_debugger_is_console_and_files_of_semihosting() {
 }
 
 #[test]
+fn a_second_debugger_learns_why_it_is_refused() {
+    if !gdb_is_here("a_second_debugger_learns_why_it_is_refused") {
+        return;
+    }
+    let mut run = Run::start(&fleet_file("second"), true);
+    let first = TcpStream::connect(("127.0.0.1", run.ports[0])).unwrap();
+    let second = gdb("hub", run.ports[0], "");
+    assert!(second.err.contains("hub has a debugger already"), "{}", second.err);
+    let mut line = String::new();
+    run.stderr.read_line(&mut line).unwrap();
+    assert!(line.contains("was refused: hub has one already"), "{line}");
+    drop(first);
+    assert!(gdb("hub", run.ports[0], "print $pc").out.contains("$1 = "));
+}
+
+#[test]
 fn gdb_reads_the_file_that_gdb_config_writes() {
     let dir = scratch("config");
     let _ = std::fs::remove_dir_all(&dir);
-    let fleet = fleet_file("config");
+    // As people have it: everything in one folder, and they are in it.
+    let fleet = std::fs::read_to_string(fleet_file("config")).unwrap();
+    std::fs::write(dir.join("fleet.json"), fleet.replace(&firmware("watch"), "the watch.elf")).unwrap();
+    std::fs::copy(firmware("watch"), dir.join("the watch.elf")).unwrap();
     let config = |args: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_consort"));
-        command.args(["gdb-config", &fleet]).args(args).output().unwrap()
+        command.args(["gdb-config", "fleet.json"]).args(args).current_dir(&dir).output().unwrap()
     };
     let launch: Value = serde_json::from_slice(&config(&[]).stdout).unwrap();
     assert_eq!(launch["configurations"][1]["gdbTarget"], "localhost:3334");
@@ -560,12 +580,20 @@ fn gdb_reads_the_file_that_gdb_config_writes() {
     );
     let folder = dir.to_str().unwrap();
     assert!(config(&["--write", folder, "--gdb", "4000"]).status.success());
+    let written: Value =
+        serde_json::from_slice(&std::fs::read(dir.join(".vscode/launch.json")).unwrap()).unwrap();
+    let program = written["configurations"][1]["executable"].as_str().unwrap();
+    assert!(Path::new(program).is_absolute(), "{program}");
     assert_eq!(config(&["--write", folder]).status.code(), Some(2), "nothing is written over");
     if gdb_is_here("gdb_reads_the_file_that_gdb_config_writes") {
         let mut command = Command::new("gdb-multiarch");
         command.args(["-nx", "-batch", "-x"]).arg(dir.join("consort.gdb"));
-        let output = command.args(["-ex", "show user consort-watch-1"]).output().unwrap();
+        command.args(["-ex", "show user consort-watch-1", "-ex", "consort-watch-1", "-ex", "info files"]);
+        // Nobody listens at the port, but the file is found from anywhere.
+        let output = command.current_dir("/").output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(text.contains("target remote :4001"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        let complaints = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(text.contains("target remote :4001"), "{text}{complaints}");
+        assert!(!complaints.contains("No such file"), "{complaints}");
     }
 }

@@ -321,7 +321,14 @@ fn each_kind_of_step_can_fail() {
             { "forbid": { "packet": { "link": "home", "hex": "deadbeef..01" }, "for": "100ms" } },
             { "forbid": { "packet": { "link": "home", "from": "sensor" }, "for": "3s" } },
         ] } }),
-        &["/steps/1/repeat/steps/1/forbid", "on link home, for 3s", "it came: a frame of "],
+        &[
+            "/steps/1/repeat/steps/1/forbid",
+            "on link home, for 3s",
+            "it came: on home at ",
+            " s, from sensor to hub",
+            ": Ethernet, ",
+            " bytes: ff ff ff ff ff ff ",
+        ],
     );
     fails("limit", json!({ "run-for": "1min" }), &["before its limit of 10.000000 s", "step run-for"]);
     fails(
@@ -396,6 +403,11 @@ fn mistakes_are_named_with_line_and_column_and_a_suggestion() {
         &steps(json!([{ "wait": { "device": "hub", "lien": "x" } }])),
         &["did you mean `line`?", "/steps/0/wait/lien"],
     );
+    mistake(
+        "move",
+        &steps(json!([{ "move": { "device": "hub", "to": [5, 0, 0] } }])),
+        &["`hub` has no radio", "/steps/0/move/device"],
+    );
     mistake("time", &steps(json!([{ "run-for": "5" }])), &["250ms", "/steps/0/run-for"]);
     mistake(
         "device",
@@ -460,6 +472,7 @@ fn the_schema_describes_every_step() {
         "picture",
         "power",
         "fault",
+        "move",
         "expect",
         "expect-time",
         "parallel",

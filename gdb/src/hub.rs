@@ -15,7 +15,7 @@ use gdbstub::common::Signal;
 
 use crate::client::{Client, signalled};
 use crate::monitor::Room;
-use crate::net::{Incoming, ListenError, Listeners};
+use crate::net::{Incoming, ListenError, Listeners, Tell};
 use crate::points::OWNER;
 use crate::seat::{CORE, Wants, debug};
 
@@ -42,8 +42,9 @@ pub struct Hub {
 
 impl Hub {
     /// Listens on consecutive ports from `base`, one per device in their order; on free ones when `base` is 0.
-    pub fn listen(address: IpAddr, base: u16, names: &[String]) -> Result<Self, ListenError> {
-        let (listeners, incoming) = Listeners::open(address, base, names)?;
+    /// `tell` hears of debuggers that were refused, from the threads that refused them.
+    pub fn listen(address: IpAddr, base: u16, names: &[String], tell: Tell) -> Result<Self, ListenError> {
+        let (listeners, incoming) = Listeners::open(address, base, names, tell)?;
         Ok(Self::over(listeners.addresses().to_vec(), incoming, Some(listeners)))
     }
 

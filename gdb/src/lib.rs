@@ -25,4 +25,4 @@ mod seat;
 mod threads;
 
 pub use hub::Hub;
-pub use net::ListenError;
+pub use net::{ListenError, Tell};

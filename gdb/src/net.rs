@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use crossbeam::channel::{self, Receiver, Sender};
 
+use crate::packet::frame;
+
 /// Packets that may wait for a client to read them before it counts as gone.
 const OUTBOX: usize = 256;
 /// Blocks of bytes that may wait for the fleet's thread; then TCP holds the sender back.
@@ -18,6 +20,13 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 /// A debugger that quit and one that starts may overlap a little.
 const BUSY_PAUSE: Duration = Duration::from_millis(10);
 const BUSY_PAUSES: u32 = 50;
+/// How long a client that is refused may take to say its first word; the answer to it is the reason.
+const REFUSAL: Duration = Duration::from_millis(500);
+/// More than this is no debugger's first word.
+const FIRST_WORD: usize = 4096;
+
+/// Tells whoever started the run what a debugger cannot know.
+pub type Tell = fn(&str);
 
 /// Why a port cannot be listened on.
 #[derive(Debug)]
@@ -124,6 +133,7 @@ impl Listeners {
         address: IpAddr,
         base: u16,
         names: &[String],
+        tell: Tell,
     ) -> Result<(Self, Receiver<Incoming>), ListenError> {
         let mut sockets = Vec::new();
         for (device, name) in names.iter().enumerate() {
@@ -137,9 +147,10 @@ impl Listeners {
         let (inbox, incoming) = channel::bounded(INBOX);
         let (over, ids) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let addresses = sockets.iter().map(|(_, address)| *address).collect();
-        let threads = sockets.into_iter().enumerate().map(|(device, (socket, _))| {
-            let (inbox, over, ids) = (inbox.clone(), over.clone(), ids.clone());
-            thread::spawn(move || accept(&socket, device, &inbox, &over, &ids))
+        let threads = sockets.into_iter().zip(names).enumerate().map(|(device, ((socket, _), name))| {
+            let (name, inbox, over, ids) = (name.clone(), inbox.clone(), over.clone(), ids.clone());
+            let door = Door { device, name, inbox, over, ids, tell };
+            thread::spawn(move || door.keep(&socket))
         });
         let threads = threads.collect();
         Ok((Self { addresses, threads, over }, incoming))
@@ -171,45 +182,72 @@ impl Drop for Listeners {
     }
 }
 
-fn accept(
-    socket: &TcpListener,
+/// What the listener of one device needs.
+struct Door {
     device: usize,
-    inbox: &Sender<Incoming>,
-    over: &Arc<AtomicBool>,
-    ids: &AtomicU64,
-) {
-    let busy = Arc::new(AtomicBool::new(false));
-    loop {
-        let stream = socket.accept();
-        if over.load(Ordering::SeqCst) {
-            return;
+    name: String,
+    inbox: Sender<Incoming>,
+    over: Arc<AtomicBool>,
+    ids: Arc<AtomicU64>,
+    tell: Tell,
+}
+
+impl Door {
+    /// Lets one debugger in at a time.
+    fn keep(&self, socket: &TcpListener) {
+        let busy = Arc::new(AtomicBool::new(false));
+        loop {
+            let stream = socket.accept();
+            if self.over.load(Ordering::SeqCst) {
+                return;
+            }
+            let Ok((stream, from)) = stream else {
+                thread::sleep(BUSY_PAUSE); // out of descriptors, most likely: not a reason to spin
+                continue;
+            };
+            let mut pauses = 0;
+            while busy.load(Ordering::SeqCst) && pauses < BUSY_PAUSES {
+                thread::sleep(BUSY_PAUSE);
+                pauses += 1;
+            }
+            if busy.load(Ordering::SeqCst) {
+                let Self { name, tell, .. } = self;
+                tell(&format!("a second debugger, from {from}, was refused: {name} has one already"));
+                refuse(stream, name);
+                continue;
+            }
+            let caller = Caller { device: self.device, id: self.ids.fetch_add(1, Ordering::Relaxed) };
+            let _ = stream.set_nodelay(true);
+            let _ = stream.set_write_timeout(Some(WRITE_TIMEOUT));
+            let Ok(line) = Line::open(&stream) else { continue };
+            busy.store(true, Ordering::SeqCst);
+            if self.inbox.send(Incoming::Connected(caller, line)).is_err() {
+                return;
+            }
+            let (inbox, busy) = (self.inbox.clone(), busy.clone());
+            thread::spawn(move || {
+                read(stream, caller, &inbox);
+                busy.store(false, Ordering::SeqCst);
+            });
         }
-        let Ok((stream, _)) = stream else {
-            thread::sleep(BUSY_PAUSE); // out of descriptors, most likely: not a reason to spin
-            continue;
-        };
-        let mut pauses = 0;
-        while busy.load(Ordering::SeqCst) && pauses < BUSY_PAUSES {
-            thread::sleep(BUSY_PAUSE);
-            pauses += 1;
-        }
-        if busy.load(Ordering::SeqCst) {
-            continue; // one debugger per device
-        }
-        let caller = Caller { device, id: ids.fetch_add(1, Ordering::Relaxed) };
-        let _ = stream.set_nodelay(true);
-        let _ = stream.set_write_timeout(Some(WRITE_TIMEOUT));
-        let Ok(line) = Line::open(&stream) else { continue };
-        busy.store(true, Ordering::SeqCst);
-        if inbox.send(Incoming::Connected(caller, line)).is_err() {
-            return;
-        }
-        let (inbox, busy) = (inbox.clone(), busy.clone());
-        thread::spawn(move || {
-            read(stream, caller, &inbox);
-            busy.store(false, Ordering::SeqCst);
-        });
     }
+}
+
+/// Answers the first word of a debugger with the reason, which GDB and LLDB show, and hangs up. GDB throws away
+/// what comes before it has asked.
+fn refuse(mut stream: TcpStream, name: &str) {
+    let _ = stream.set_read_timeout(Some(REFUSAL));
+    let _ = stream.set_write_timeout(Some(REFUSAL));
+    let (mut heard, mut buffer) = (Vec::new(), [0; 256]);
+    while heard.len() < FIRST_WORD && !heard.contains(&b'#') {
+        match stream.read(&mut buffer) {
+            Ok(0) | Err(_) => break,
+            Ok(len) => heard.extend_from_slice(&buffer[..len]),
+        }
+    }
+    let words = frame(&format!("E.{name} has a debugger already and can have only one: detach that first"));
+    let _ = stream.write_all(&[b"+", words.as_slice()].concat());
+    let _ = stream.shutdown(Shutdown::Both);
 }
 
 fn read(mut stream: TcpStream, caller: Caller, inbox: &Sender<Incoming>) {

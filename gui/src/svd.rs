@@ -87,8 +87,11 @@ impl Book {
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Self, String> {
         let told = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-        let size = std::fs::metadata(path).map_err(|error| told(&error))?.len();
-        if size > LARGEST {
+        let about = std::fs::metadata(path).map_err(|error| told(&error))?;
+        if !about.is_file() {
+            return Err(told(&"is no file"));
+        }
+        if about.len() > LARGEST {
             return Err(told(&"larger than any SVD file"));
         }
         let text = std::fs::read_to_string(path).map_err(|error| told(&error))?;

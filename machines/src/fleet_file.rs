@@ -1,5 +1,8 @@
 //! Fleet files: devices, boards, firmware, links, stimuli and the seed, as data.
 
+use std::fs;
+use std::io::{self, Read as _};
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use consort_core::component::PortKind;
@@ -22,6 +25,9 @@ use crate::json::{Document, JsonError, pointer_of};
 use crate::loader::{self, Firmware, LoadError};
 use crate::machine::{BuildError, Machine, Options, Semihosting};
 use crate::suggest;
+
+/// The largest file that is read into memory.
+const LARGEST: u64 = 4 << 30;
 
 /// A fleet described by data.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -258,6 +264,9 @@ pub struct StimulusEntry {
     /// Reset and power.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub power: Option<PowerAction>,
+    /// Where the device is carried, in metres: its radios are heard from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<Position>,
 }
 
 /// What can be done to a device's power and reset.
@@ -329,20 +338,47 @@ pub struct Loaded {
 }
 
 fn read_text(path: &Path) -> Result<String, LoadFleetError> {
-    let io = |error| LoadFleetError::Io { path: path.display().to_string(), error };
-    let bytes = std::fs::read(path).map_err(io)?;
-    String::from_utf8(bytes)
-        .map_err(|_| io(std::io::Error::new(std::io::ErrorKind::InvalidData, "is not UTF-8 text")))
+    String::from_utf8(read_bytes(path)?).map_err(|_| LoadFleetError::Io {
+        path: path.display().to_string(),
+        error: io::Error::new(io::ErrorKind::InvalidData, "is not UTF-8 text"),
+    })
 }
 
 /// Reads a file that is no text.
 pub fn read_bytes(path: &Path) -> Result<Vec<u8>, LoadFleetError> {
-    std::fs::read(path).map_err(|error| LoadFleetError::Io { path: path.display().to_string(), error })
+    bounded(path).map_err(|error| LoadFleetError::Io { path: path.display().to_string(), error })
+}
+
+/// The bytes of a file or pipe. What never ends, such as `/dev/zero`, must not take the host's memory.
+fn bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let file = fs::File::open(path)?;
+    let about = file.metadata()?;
+    if about.file_type().is_char_device() || about.file_type().is_block_device() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "is a device; name a file"));
+    }
+    let mut bytes = Vec::new();
+    if about.len() <= LARGEST {
+        bytes.reserve_exact(usize::try_from(about.len()).unwrap_or_default());
+        file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    }
+    if about.len().max(bytes.len() as u64) > LARGEST {
+        let most = format!("is larger than {} GiB", LARGEST >> 30);
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, most));
+    }
+    Ok(bytes)
 }
 
 /// Reads a file that is put into memory or a drive.
 pub fn read_file(path: &Path) -> Result<File, LoadFleetError> {
     Ok(File { name: path.display().to_string(), bytes: read_bytes(path)?.into() })
+}
+
+/// Moving a device that nobody can hear is a mistake.
+pub(crate) fn has_antenna(fleet: &Fleet, device: usize) -> Result<(), String> {
+    if fleet.ports(device).iter().any(|port| port.kind == PortKind::Radio) {
+        return Ok(());
+    }
+    Err(format!("`{}` has no radio: where it is changes nothing", fleet.names()[device]))
 }
 
 /// Finds a board: by name among those that come with Consort, or by the path of a file.
@@ -670,8 +706,8 @@ impl StimulusEntry {
                 suggest(&self.device, names.iter().map(String::as_str))
             )
         })?;
-        let action = match (&self.send, &self.set, self.power) {
-            (Some(text), None, None) => {
+        let action = match (&self.send, &self.set, self.power, self.position) {
+            (Some(text), None, None, None) => {
                 let port = match &self.port {
                     Some(port) => port.clone(),
                     None => {
@@ -681,7 +717,7 @@ impl StimulusEntry {
                 };
                 Action::Send { port, data: text.clone().into_bytes() }
             }
-            (None, Some(target), None) => {
+            (None, Some(target), None, None) => {
                 let (component, channel) = target
                     .split_once('.')
                     .ok_or("`set` names component.channel, such as \"fpgaio.button0\"")?;
@@ -697,10 +733,14 @@ impl StimulusEntry {
                 };
                 return Ok(values.into_iter().map(stimulus).collect());
             }
-            (None, None, Some(PowerAction::Reset)) => Action::Reset,
-            (None, None, Some(PowerAction::Off)) => Action::PowerOff,
-            (None, None, Some(PowerAction::On)) => Action::PowerOn,
-            _ => return Err("a stimulus does one thing: `send`, `set` or `power`".to_owned()),
+            (None, None, Some(PowerAction::Reset), None) => Action::Reset,
+            (None, None, Some(PowerAction::Off), None) => Action::PowerOff,
+            (None, None, Some(PowerAction::On), None) => Action::PowerOn,
+            (None, None, None, Some(to)) => {
+                has_antenna(fleet, index)?;
+                return Ok(vec![Stimulus { at: self.at, what: StimulusKind::Move(self.device.clone(), to) }]);
+            }
+            _ => return Err("a stimulus does one thing: `send`, `set`, `power` or `position`".to_owned()),
         };
         Ok(vec![Stimulus { at: self.at, what: StimulusKind::Device(self.device.clone(), action) }])
     }

@@ -26,7 +26,10 @@ pub fn run(args: &GdbConfigArgs) -> Result<ExitCode, Failure> {
         let port = u16::try_from(index).ok().and_then(|index| args.gdb.checked_add(index));
         let port = port.ok_or_else(|| Failure::bad(format!("there is no port left for `{name}`")))?;
         let address = SocketAddr::new(args.gdb_listen, port);
-        devices.push(Device { name: name.clone(), address, program: program(entry, folder) });
+        // Editors and GDB start where they like.
+        let program = program(entry, folder).map(std::path::absolute).transpose();
+        let program = program.map_err(|error| Failure::bad(format!("no current directory: {error}")))?;
+        devices.push(Device { name: name.clone(), address, program });
     }
     let launch = serde_json::to_string_pretty(&launch(&devices, &args.fleet))?;
     let init = init(&devices);
@@ -89,12 +92,22 @@ fn target_with_host(address: SocketAddr) -> String {
     if target.starts_with(':') { format!("localhost{target}") } else { target }
 }
 
+/// A path as GDB's commands read it: in quotes, where there is something to quote.
+fn argument(path: &Path) -> String {
+    let path = path.display().to_string();
+    if path.contains([' ', '\t', '"', '\'', '\\']) {
+        format!("\"{}\"", path.replace('\\', "\\\\").replace('"', "\\\""))
+    } else {
+        path
+    }
+}
+
 /// A script for GDB: one command per device, `consort-NAME`.
 fn init(devices: &[Device]) -> String {
     let mut out = String::from("# Use: gdb-multiarch -x consort.gdb, then one of the commands below.\n");
     for device in devices {
         let file =
-            device.program.as_ref().map_or(String::new(), |path| format!("  file {}\n", path.display()));
+            device.program.as_ref().map_or(String::new(), |path| format!("  file {}\n", argument(path)));
         let name = &device.name;
         // A command's name knows fewer characters than a device's.
         let word: String =
@@ -130,5 +143,7 @@ mod tests {
     fn gdb_gets_a_command_per_device() {
         let text = init(&[device("wach.1", 3333)]);
         assert!(text.contains("define consort-wach_1\n  file bin/wach.1.elf\n  target remote :3333\nend\n"));
+        let text = init(&[device("my \"own\"", 3333)]);
+        assert!(text.contains("\n  file \"bin/my \\\"own\\\".elf\"\n"), "{text}");
     }
 }

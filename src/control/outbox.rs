@@ -1,7 +1,7 @@
 //! What waits to be written to one client: bounded, so that a client that does not read costs nothing more.
 
-use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use consort_core::control::Message;
 
@@ -9,6 +9,8 @@ use consort_core::control::Message;
 const MOST_NOTICES: usize = 4 << 20;
 /// Answers beyond this many end the connection: the client asks and does not listen.
 const MOST: usize = 8 << 20;
+/// How long notices gather when nobody waits for an answer: a wake-up for each would cost more than the run.
+const GATHER: Duration = Duration::from_millis(5);
 
 /// Lines for one client.
 #[derive(Default)]
@@ -19,8 +21,9 @@ pub struct Outbox {
 
 #[derive(Default)]
 struct Inner {
-    lines: VecDeque<String>,
-    bytes: usize,
+    text: String,
+    /// Somebody waits for what is in it.
+    urgent: bool,
     dropped: u64,
     closed: bool,
 }
@@ -30,22 +33,26 @@ impl Outbox {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a notice, or drops it and counts.
+    /// Whether a notice would still be taken; one that is not need not be written, it counts as dropped.
+    pub fn has_room(&self) -> bool {
+        let mut inner = self.lock();
+        let full = inner.text.len() > MOST_NOTICES;
+        inner.dropped += u64::from(full && !inner.closed);
+        !full && !inner.closed
+    }
+
+    /// Adds a notice, for which there is room.
     pub fn notice(&self, line: &str) {
         let mut inner = self.lock();
         if inner.closed {
             return;
         }
-        if inner.bytes + line.len() > MOST_NOTICES {
-            inner.dropped += 1;
-            return;
+        let first = inner.text.is_empty();
+        inner.tell_dropped();
+        inner.text.push_str(line);
+        if first {
+            self.filled.notify_one();
         }
-        if inner.dropped > 0 {
-            let count = std::mem::take(&mut inner.dropped);
-            inner.push(line_of(&Message::Dropped { count }));
-        }
-        inner.push(line.to_owned());
-        self.filled.notify_one();
     }
 
     /// Adds an answer.
@@ -55,11 +62,12 @@ impl Outbox {
             return;
         }
         let line = line_of(message);
-        if inner.bytes + line.len() > MOST {
+        if inner.text.len() + line.len() > MOST {
             inner.closed = true;
-            inner.lines.clear();
+            inner.text.clear();
         } else {
-            inner.push(line);
+            inner.text.push_str(&line);
+            inner.urgent = true;
         }
         self.filled.notify_one();
     }
@@ -78,21 +86,26 @@ impl Outbox {
     /// Everything that waits, as one text; waits for it. `None` at the end.
     pub fn take(&self) -> Option<String> {
         let mut inner = self.lock();
-        while inner.lines.is_empty() && !inner.closed {
+        while inner.text.is_empty() && !inner.closed {
             inner = self.filled.wait(inner).unwrap_or_else(PoisonError::into_inner);
         }
-        if inner.lines.is_empty() {
-            return None;
+        if !inner.urgent && !inner.closed {
+            let calm = |inner: &mut Inner| !inner.urgent && !inner.closed;
+            let waited = self.filled.wait_timeout_while(inner, GATHER, calm);
+            inner = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        inner.bytes = 0;
-        Some(inner.lines.drain(..).collect())
+        inner.urgent = false;
+        let text = std::mem::take(&mut inner.text);
+        (!text.is_empty()).then_some(text)
     }
 }
 
 impl Inner {
-    fn push(&mut self, line: String) {
-        self.bytes += line.len();
-        self.lines.push_back(line);
+    fn tell_dropped(&mut self) {
+        if self.dropped > 0 {
+            let count = std::mem::take(&mut self.dropped);
+            self.text.push_str(&line_of(&Message::Dropped { count }));
+        }
     }
 }
 
@@ -112,10 +125,12 @@ mod tests {
     fn a_client_that_does_not_read_loses_notices_and_is_told() {
         let outbox = Outbox::default();
         let line = "x".repeat(1 << 20);
-        (0..10).for_each(|_| outbox.notice(&line));
-        assert_eq!(outbox.take().unwrap().len(), 4 << 20);
+        let taken = (0..10).filter(|_| outbox.has_room()).inspect(|_| outbox.notice(&line)).count();
+        assert_eq!(taken, 5, "the last one may pass the limit");
+        assert_eq!(outbox.take().unwrap().len(), 5 << 20);
+        assert!(outbox.has_room());
         outbox.notice("y\n");
-        assert_eq!(outbox.take().unwrap(), "{\"is\":\"dropped\",\"count\":6}\ny\n");
+        assert_eq!(outbox.take().unwrap(), "{\"is\":\"dropped\",\"count\":5}\ny\n");
     }
 
     #[test]

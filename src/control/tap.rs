@@ -48,7 +48,7 @@ pub enum Seek {
 impl Tap<'_> {
     fn tell(&self, topic: Topic, message: impl FnOnce() -> Message) {
         let mut wanting = self.clients.iter().filter(|client| {
-            client.topics.load(Ordering::Relaxed) & bit(topic) != 0 && !client.outbox.is_closed()
+            client.topics.load(Ordering::Relaxed) & bit(topic) != 0 && client.outbox.has_room()
         });
         let Some(first) = wanting.next() else { return };
         let line = line_of(&message());

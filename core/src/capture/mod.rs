@@ -5,6 +5,7 @@ pub mod air;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -33,6 +34,17 @@ pub enum LinkType {
     Ieee802154 = 195,
     /// LINKTYPE_BLUETOOTH_LE_LL_WITH_PHDR.
     BluetoothLe = 256,
+}
+
+impl fmt::Display for LinkType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ethernet => "Ethernet",
+            Self::Air => "radio",
+            Self::Ieee802154 => "IEEE 802.15.4",
+            Self::BluetoothLe => "Bluetooth LE",
+        })
+    }
 }
 
 /// What a frame of a link is in a capture, and its bytes there.

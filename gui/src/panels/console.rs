@@ -46,13 +46,19 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
             search(model, &shown);
         }
     });
-    let height = (ui.available_height() - 30.0).max(40.0);
+    // The row for typing is always there; what is left of a low panel is for the lines.
+    let typing = ui.spacing().interact_size.y + 2.0 * ui.spacing().item_spacing.y;
+    let height = (ui.available_height() - typing).max(0.0);
     let (filter, empty) = (model.inputs.console_filter.clone(), crate::console::Console::default());
     let console = model.consoles.get(&shown).unwrap_or(&empty);
     let lines: Vec<_> =
         console.lines.iter().filter(|line| filter.is_empty() || passes(&filter, &line.text())).collect();
     let row = ui.text_style_height(&egui::TextStyle::Monospace);
-    let mut area = ScrollArea::both().max_height(height).auto_shrink(false).stick_to_bottom(true);
+    let mut area = ScrollArea::both()
+        .min_scrolled_height(0.0)
+        .max_height(height)
+        .auto_shrink(false)
+        .stick_to_bottom(true);
     let found = model.inputs.console_line;
     let is_found = |line: &crate::console::Line| found == Some(line.number);
     if let Some(at) = lines.iter().position(|line| is_found(line))

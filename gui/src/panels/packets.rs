@@ -68,6 +68,13 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
         return;
     }
     let chosen = model.packet.and_then(|number| model.packets.iter().find(|packet| packet.number == number));
+    // The newest has the longest number and time.
+    let glyph = ui.fonts_mut(|fonts| fonts.glyph_width(&egui::TextStyle::Monospace.resolve(ui.style()), '0'));
+    let newest = model.packets.back();
+    let wide =
+        |text: Option<String>, least: f32| least.max(text.map_or(0, |text| text.len()) as f32 * glyph + 2.0);
+    let number = wide(newest.map(|packet| packet.number.to_string()), 36.0);
+    let time = wide(newest.map(|packet| packet.frame.at.to_string()), 76.0);
     let height = ui.available_height() - if chosen.is_some() { 200.0 } else { 24.0 };
     let mut clicked = None;
     TableBuilder::new(ui)
@@ -77,8 +84,8 @@ pub fn ui(ui: &mut Ui, model: &mut Model) {
         .auto_shrink(false)
         .min_scrolled_height(0.0)
         .max_scroll_height(height.max(40.0))
-        .column(Column::exact(36.0))
-        .column(Column::exact(76.0))
+        .column(Column::exact(number))
+        .column(Column::exact(time))
         .column(Column::initial(112.0).clip(true).resizable(true))
         .column(Column::exact(70.0))
         .column(Column::exact(44.0))

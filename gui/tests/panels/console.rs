@@ -6,10 +6,11 @@ use consort_core::device::Action;
 use consort_core::fleet::StimulusKind;
 use consort_gui::model::Model;
 use consort_gui::panels::Panel;
+use consort_gui::theme;
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 
-use crate::fleet::{click, shown};
+use crate::fleet::{click, model, shown};
 
 #[test]
 fn what_is_typed_into_the_console_goes_to_the_guest() {
@@ -35,6 +36,21 @@ fn the_console_shows_only_what_passes_its_filter() {
     harness.run_steps(2);
     assert!(harness.query_by_label("hello").is_some());
     assert!(harness.query_by_label("red").is_none());
+}
+
+#[test]
+fn a_low_console_can_still_be_typed_into() {
+    for height in [60.0, 90.0, 140.0] {
+        let mut harness = Harness::builder()
+            .with_size([340.0, height])
+            .with_context_setup(theme::set)
+            .build_ui_state(|ui, model: &mut Model| Panel::Console.ui(ui, model), model());
+        harness.run_steps(3);
+        for name in ["Type to the guest", "Send"] {
+            let bottom = harness.get_by_label(name).rect().bottom();
+            assert!(bottom <= height, "{name} ends at {bottom} of {height}");
+        }
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use consort_core::Time;
 use consort_gui::panels::Panel;
 use egui_kittest::kittest::Queryable as _;
 
-use crate::fleet::{click, shown};
+use crate::fleet::{click, packet, shown};
 
 #[test]
 fn packets_tell_their_protocol_and_their_fate() {
@@ -17,6 +17,19 @@ fn packets_tell_their_protocol_and_their_fate() {
     harness.state_mut().inputs.packet_filter = "lost".to_owned();
     harness.run_steps(2);
     assert_eq!(harness.query_all_by_label("UDP").count(), 1);
+}
+
+#[test]
+fn late_packets_show_their_whole_time() {
+    let mut harness = shown(Panel::Packets);
+    let late = Time::from_secs(12_345);
+    harness.state_mut().apply(packet(12_345_000, false), None);
+    harness.run_steps(3);
+    let time = harness.get_by_label(&late.to_string()).rect();
+    let paths = harness.query_all_by_label_contains("watch →").map(|path| path.rect().left());
+    let path = paths.fold(f32::MAX, f32::min);
+    let glyph = time.width() / late.to_string().len() as f32;
+    assert!(glyph > 6.0 && time.right() < path, "{time} is cut before the path at {path}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use consort_core::Time;
 use consort_core::component::Value;
 use consort_core::link::Fault;
+use consort_core::radio::Position;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +76,8 @@ pub enum Step {
     Power(Power),
     /// Disturb a link, from now on or for a while.
     Fault(FaultStep),
+    /// Carry a device somewhere else: its radios are heard from there.
+    Move(Move),
     /// Compare memory, a register, a count or a captured value.
     Expect(Expect),
     /// Compare the time between two marks.
@@ -102,6 +105,7 @@ impl Step {
             Self::Picture(_) => "picture",
             Self::Power(_) => "power",
             Self::Fault(_) => "fault",
+            Self::Move(_) => "move",
             Self::Expect(_) => "expect",
             Self::ExpectTime(_) => "expect-time",
             Self::Mark(_) => "mark",
@@ -345,6 +349,17 @@ pub struct FaultStep {
     /// For how long, default to the end of the run; the next step does not wait for it.
     #[serde(default, rename = "for")]
     pub span: Option<Time>,
+}
+
+/// `move`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Move {
+    /// Which device; may be absent in a fleet of one.
+    #[serde(default)]
+    pub device: Option<String>,
+    /// Where to, in metres.
+    pub to: Position,
 }
 
 /// `expect`: one of `symbol`, `memory`, `register`, `core`, `pin`, `count` and `value`, and what it must be.

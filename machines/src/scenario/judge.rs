@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use consort_core::Time;
+use consort_core::capture;
 use consort_core::device::{Action, Halt, Port, Sent};
 use consort_core::fleet::{Carried, Fleet, Observer, Pace, Stimulus, StimulusKind, Stop};
 use consort_core::link::Rule;
@@ -26,6 +27,8 @@ pub const REACTION: Time = Time::from_ms(1);
 const POLL: Time = Time::from_ms(1);
 /// How many lines of a UART a failure shows.
 const SHOWN_LINES: usize = 10;
+/// How many bytes of a frame it shows: Ethernet, IP and UDP headers.
+const SHOWN_BYTES: usize = 42;
 
 /// How a run went, without its place in the file.
 pub(super) struct Outcome {
@@ -210,7 +213,8 @@ impl<'p> Judge<'p> {
         });
         let (pointer, matcher, hit) = never?;
         let expected = format!("never a {}", self.describe(matcher, &self.branches[0].names));
-        let failure = Failure::new("never", &pointer, hit.at, expected, format!("it came: {}", hit.what));
+        let found = self.came(matcher, &hit);
+        let failure = Failure::new("never", &pointer, hit.at, expected, found);
         Some(self.with_lines(failure, matcher))
     }
 
@@ -274,7 +278,7 @@ impl<'p> Judge<'p> {
                     if let Op::Forbid { matcher, span } = &step.op {
                         let what = self.describe(matcher, &self.branches[index].names);
                         let expected = format!("no {what}, for {}", span.to_text());
-                        let found = format!("it came: {}", hit.what);
+                        let found = self.came(matcher, &hit);
                         let failure = Failure::new(step.kind, &step.pointer, hit.at, expected, found);
                         let failure = self.with_lines(failure, matcher);
                         self.fail(index, hit.at + REACTION, failure);
@@ -407,6 +411,10 @@ impl<'p> Judge<'p> {
                 }
                 self.branches[index].at = now + *then;
             }
+            Op::Move { device, to } => {
+                let what = StimulusKind::Move(self.fleet.names()[*device].clone(), *to);
+                self.fleet.inject(Stimulus { at: now, what }).map_err(|error| error.to_string())?;
+            }
             Op::Fault { link, from, to, fault, span } => {
                 let before = span.map_or(Time::MAX, |span| now + span);
                 let rule = Rule { after: now, before, from: *from, to: *to, fault: *fault };
@@ -537,6 +545,39 @@ impl<'p> Judge<'p> {
                 format!("frame of the kind asked for on link {link}")
             }
         }
+    }
+
+    /// What came although it must not, in words.
+    fn came(&self, matcher: &Matcher, hit: &Hit) -> String {
+        let what = match matcher {
+            Matcher::Packet(packet) => self.frame(packet.link, hit.end).unwrap_or_default(),
+            _ => hit.what.clone(),
+        };
+        format!("it came: {what}")
+    }
+
+    /// The frame before place `end` of what a link carried, in words.
+    fn frame(&self, link: usize, end: usize) -> Option<String> {
+        let frame = self.seen.frames(link).get(end.checked_sub(1)?)?;
+        let (name, ends) = self.fleet.links().nth(link)?;
+        let device = |end: usize| ends.get(end).map_or("?", |end| self.fleet.names()[end.device].as_str());
+        let to: Vec<String> = frame
+            .to
+            .iter()
+            .map(|(to, arrives)| format!("{}{}", device(*to), if *arrives { "" } else { " (lost)" }))
+            .collect();
+        let to = if to.is_empty() { "nobody".to_owned() } else { to.join(", ") };
+        let kind = ends.first().map(|end| self.fleet.ports(end.device)[usize::from(end.port)].kind)?;
+        let (kind, data) = capture::describe(kind, &frame.data);
+        let bytes: Vec<String> = data.iter().take(SHOWN_BYTES).map(|byte| format!("{byte:02x}")).collect();
+        Some(format!(
+            "on {name} at {} s, from {} to {to}: {kind}, {} bytes: {}{}",
+            frame.at,
+            device(frame.from),
+            data.len(),
+            bytes.join(" "),
+            if data.len() > SHOWN_BYTES { " ..." } else { "" },
+        ))
     }
 
     fn label(&self, device: usize, port: u16) -> String {

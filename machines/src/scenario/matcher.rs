@@ -194,7 +194,8 @@ impl Scanner {
                 while let Some(frame) = seen.frames(packet.link).get(self.next) {
                     self.next += 1;
                     if packet.fits(frame.from, &frame.data, &frame.to) {
-                        let what = format!("a frame of {} bytes", frame.data.len());
+                        // Its words need the fleet: the judge finds them.
+                        let what = String::new();
                         return Some(Hit { at: frame.at, end: self.next, what, names: Names::new() });
                     }
                 }

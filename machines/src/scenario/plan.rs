@@ -8,6 +8,7 @@ use consort_core::component::{PortKind, Value};
 use consort_core::device::{Action, Segment};
 use consort_core::fleet::Fleet;
 use consort_core::link::Fault;
+use consort_core::radio::Position;
 
 use super::file::{
     Count, Expect, ExpectTime, FaultStep, Happening, Operand, Packet, PictureStep, Power, PowerWhat, Step,
@@ -16,7 +17,7 @@ use super::file::{
 use super::matcher::{Matcher, PacketMatcher, compile, references};
 use super::picture::Image;
 use crate::board::Board;
-use crate::fleet_file::{ImageEntry, Images, load_images};
+use crate::fleet_file::{ImageEntry, Images, has_antenna, load_images};
 use crate::loader::Symbols;
 use crate::suggest;
 
@@ -53,6 +54,10 @@ pub(super) enum Op {
         device: usize,
         actions: Vec<(Time, Action)>,
         then: Time,
+    },
+    Move {
+        device: usize,
+        to: Position,
     },
     Fault {
         link: usize,
@@ -209,6 +214,11 @@ impl<'a> Planner<'a> {
                 Op::Act { device, actions: vec![(Time::ZERO, down), (press.span, up)], then: press.span }
             }
             Step::Touch(touch) => self.touch(touch, pointer)?,
+            Step::Move(step) => {
+                let device = self.device(&step.device, pointer)?;
+                has_antenna(&self.fleet, device).map_err(|message| (field("device"), message))?;
+                Op::Move { device, to: step.to }
+            }
             Step::Picture(step) => {
                 let device = self.device(&step.device, pointer)?;
                 let part = |device: &mut dyn consort_core::device::Device| {

@@ -40,13 +40,18 @@ impl Text {
         after.checked_sub(1).map_or(Time::ZERO, |piece| self.pieces[piece].1)
     }
 
-    /// The last `count` lines, a line that has not ended included.
+    /// The last `count` lines, a line that has not ended included. What a pattern has to match is shown, even
+    /// where a terminal would show nothing.
     pub fn last_lines(&self, count: usize) -> Vec<String> {
         let text = String::from_utf8_lossy(&self.bytes[self.bytes.len().saturating_sub(count * 400)..]);
         let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
         let shown = lines[lines.len().saturating_sub(count)..].iter();
-        shown.map(|line| line.chars().filter(|c| !c.is_control() || *c == '\t').collect()).collect()
+        shown.map(|line| line.chars().map(visible).collect()).collect()
     }
+}
+
+fn visible(c: char) -> String {
+    if c.is_control() && c != '\t' { format!("\\x{:02x}", u32::from(c)) } else { c.to_string() }
 }
 
 /// A frame on a link.

@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::SystemTime;
 
-use consort_machines::fleet_file::{FleetFile, ImageEntry};
+use consort_machines::fleet_file::{FleetFile, ImageEntry, read_bytes};
 use serde_json::Value;
 
 use crate::console;
@@ -135,7 +135,7 @@ fn look(file: &Path) -> Look {
 /// The files that a fleet is made of, as far as they can be told.
 fn files(path: &Path) -> Vec<(PathBuf, Look)> {
     let mut files = vec![path.to_owned()];
-    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let text = read_bytes(path).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
     let folder = path.parent().unwrap_or(Path::new(""));
     if let Ok((fleet, _)) = FleetFile::parse(&path.display().to_string(), &text) {
         for entry in fleet.devices.values() {
