@@ -712,6 +712,12 @@ pub const fn stub(offset: u32, name: &'static str, reset: u32) -> Register {
     Register::rw(offset, name, reset).coverage(Coverage::Stub)
 }
 
+/// A register that no manual has and that start-up code or a driver touches to work around an erratum: it is
+/// named after the erratum, holds what is written and nothing more.
+pub const fn erratum(offset: u32, name: &'static str, reset: u32) -> Register {
+    stub(offset, name, reset)
+}
+
 /// Registers (`rw`, `ro`, `wo`), tasks or events of an array: `array!(rw 0x540, 4, "CC[", "]", 0; 0 1 2 3)`.
 macro_rules! array {
     (rw $base:expr, $stride:expr, $before:literal, $after:literal, $reset:expr; $($n:literal)*) => {
@@ -739,7 +745,8 @@ macro_rules! array {
 }
 pub(crate) use array;
 
-/// The POWER register that nRF51 blocks have at the end of their space.
+/// The POWER register at the end of a block's space: in the manual on nRF51, and still there on nRF52, where
+/// work-arounds switch it.
 pub const NRF51_POWER: &[Register] = &[Register::rw(POWER, "POWER", 1).fields(&[f("POWER", 0, 1)])];
 
 /// A pin number of a PSEL register: port and pin, unless it is not connected.

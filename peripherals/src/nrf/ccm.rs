@@ -3,17 +3,18 @@
 //! nRF51 Reference Manual v3.0 and nRF52832 PS v1.4, "CCM" and "AAR";
 //! Bluetooth Core v5.0, vol 6, part E, chapter 2.
 
-use consort_core::component::{Coverage, Register};
+use consort_core::component::Register;
 use consort_core::{Addr, Time};
 use serde::{Deserialize, Serialize};
 
-use super::block::{Io, Logic, NRF51_POWER, Series, SeriesConfig, Spec, event, f, short, stub, task};
+use super::block::{Io, Logic, NRF51_POWER, Series, SeriesConfig, Spec, event, f, short, task};
 use super::dma;
 use super::ecb::encrypt;
 
 const KSGEN: u32 = 0x000; // AAR: START
 const CRYPT: u32 = 0x004;
 const STOP: u32 = 0x008;
+const OVERRIDE: u32 = 0x00C;
 const ENDKSGEN: u32 = 0x100; // AAR: END
 const ENDCRYPT: u32 = 0x104; // AAR: RESOLVED
 const ERROR: u32 = 0x108; // AAR: NOTRESOLVED
@@ -23,6 +24,9 @@ const MODE: u32 = 0x504; // AAR: NIRK
 const CNFPTR: u32 = 0x508; // AAR: IRKPTR
 const INPTR: u32 = 0x50C;
 const OUTPTR: u32 = 0x510; // AAR: ADDRPTR
+const MAXPACKETSIZE: u32 = 0x518;
+const RATEOVERRIDE: u32 = 0x51C;
+const HEADERMASK: u32 = 0x520;
 
 const RADIO_ADDRESS: Addr = 0x4000_1104;
 const RADIO_PAYLOAD: Addr = 0x4000_1108;
@@ -32,11 +36,12 @@ const RADIO_DISABLED: Addr = 0x4000_1110;
 const COMMON: &[Register] = &[
     Register::ro(STATUS, "MICSTATUS / AAR STATUS", 0).fields(&[f("STATUS", 0, 4)]),
     Register::rw(ENABLE, "ENABLE", 0).fields(&[f("ENABLE", 0, 2)]),
-    Register::rw(MODE, "MODE / NIRK", 1).coverage(Coverage::Partial),
+    Register::rw(MODE, "MODE / NIRK", 1),
     Register::rw(CNFPTR, "CNFPTR / IRKPTR", 0),
     Register::rw(INPTR, "INPTR", 0),
     Register::rw(OUTPTR, "OUTPTR / ADDRPTR", 0),
-    stub(0x514, "SCRATCHPTR", 0),
+    // What the block keeps there in between is its own affair.
+    Register::rw(0x514, "SCRATCHPTR", 0),
 ];
 
 static SPEC51: Spec = Spec::new(
@@ -54,7 +59,7 @@ static SPEC52: Spec = Spec::new(
         task(KSGEN, "TASKS_KSGEN / START"),
         task(CRYPT, "TASKS_CRYPT"),
         task(STOP, "TASKS_STOP"),
-        task(0x00C, "TASKS_RATEOVERRIDE").coverage(Coverage::Stub),
+        task(OVERRIDE, "TASKS_RATEOVERRIDE"),
     ]],
     &[&[
         event(ENDKSGEN, "EVENTS_ENDKSGEN / END", 0),
@@ -62,7 +67,14 @@ static SPEC52: Spec = Spec::new(
         event(ERROR, "EVENTS_ERROR / NOTRESOLVED", 2),
     ]],
     &[short(0, ENDKSGEN, CRYPT)],
-    &[COMMON, &[stub(0x518, "MAXPACKETSIZE", 0xFB), stub(0x51C, "RATEOVERRIDE", 0)]],
+    &[
+        COMMON,
+        &[
+            Register::rw(MAXPACKETSIZE, "MAXPACKETSIZE", 0xFB).fields(&[f("MAXPACKETSIZE", 0, 8)]),
+            Register::rw(RATEOVERRIDE, "RATEOVERRIDE", 0).fields(&[f("RATEOVERRIDE", 0, 2)]),
+            Register::rw(HEADERMASK, "HEADERMASK", 0xE3).fields(&[f("HEADERMASK", 0, 8)]),
+        ],
+    ],
 );
 
 /// Keystream generation takes at most this long (PS "CCM", Key-stream generation).
@@ -84,9 +96,11 @@ pub struct Ccm {
     /// A decryption waits for the radio's PAYLOAD.
     waiting: bool,
     encrypted: bool,
+    /// TASKS_RATEOVERRIDE came: the rate of RATEOVERRIDE counts until ENDCRYPT.
+    overridden: bool,
 }
 
-/// Encrypts or decrypts a payload and gives the MIC of its clear text.
+/// Encrypts or decrypts a payload and gives the MIC of its clear text and of the (masked) header.
 fn ccm(cnf: &[u8], header: u8, payload: &mut [u8], decrypt: bool) -> [u8; 4] {
     let mut key = [0; 16];
     key.copy_from_slice(&cnf[..16]);
@@ -115,8 +129,7 @@ fn ccm(cnf: &[u8], header: u8, payload: &mut [u8], decrypt: bool) -> [u8; 4] {
     }
     let mut mac = encrypt(&key, &block(0x49, payload.len() as u16));
     let mut extra = [0; 16];
-    // The header without NESN, SN and MD is authenticated too.
-    (extra[1], extra[2]) = (1, header & 0xE3);
+    (extra[1], extra[2]) = (1, header);
     for chunk in std::iter::once(&extra[..]).chain(payload.chunks(16)) {
         for (byte, data) in mac.iter_mut().zip(chunk) {
             *byte ^= data;
@@ -133,26 +146,48 @@ fn ccm(cnf: &[u8], header: u8, payload: &mut [u8], decrypt: bool) -> [u8; 4] {
 
 impl Ccm {
     fn decrypts(io: &Io<'_, '_>) -> bool {
-        io.reg(MODE) & 1 != 0
+        io.reg(MODE) & 3 != 0 // Decryption, FastDecryption
+    }
+
+    /// PS "CCM", MODE.DATARATE, RATEOVERRIDE: 1 Mbit, 2 Mbit, 125 kbit, 500 kbit; nanoseconds of a byte on the
+    /// air, at which encryption runs. FastDecryption takes what the AES takes: 16 bytes in 7.2 us ("ECB").
+    fn byte(&self, io: &Io<'_, '_>) -> Time {
+        let rate = if self.overridden { io.reg(RATEOVERRIDE) } else { io.reg(MODE) >> 16 } & 3;
+        let fast = io.reg(MODE) & 3 == 2;
+        Time::from_ns(if fast { 450 } else { [8_000, 4_000, 64_000, 16_000][rate as usize] })
+    }
+
+    /// PS "CCM", MODE.LENGTH, MAXPACKETSIZE: five bits of the length field, or eight; longer packets are cut.
+    fn length(&self, field: u8, io: &Io<'_, '_>) -> usize {
+        let extended = self.series == Series::Nrf52 && io.reg(MODE) >> 24 & 1 != 0;
+        let mic = if Self::decrypts(io) { 4 } else { 0 };
+        if extended {
+            usize::from(field).min(io.reg(MAXPACKETSIZE) as usize + mic)
+        } else {
+            usize::from(field & 0x1F)
+        }
     }
 
     fn process(&mut self, io: &mut Io<'_, '_>) {
         let cnf = dma::read(io, io.reg(CNFPTR), 33);
         let head = dma::read(io, io.reg(INPTR), 3);
-        let mut payload = dma::read(io, io.reg(INPTR).wrapping_add(3), usize::from(head[1]));
+        let length = self.length(head[1], io);
+        let mut payload = dma::read(io, io.reg(INPTR).wrapping_add(3), length);
+        // The header without NESN, SN and MD is authenticated too; nRF52833 PS "CCM", HEADERMASK.
+        let header = head[0] & if self.series == Series::Nrf51 { 0xE3 } else { io.reg(HEADERMASK) as u8 };
         let mut out = vec![head[0], head[1], head[2]];
         if Self::decrypts(io) {
             // PS "CCM", Decryption: an empty packet has no MIC and passes.
             let mut ok = true;
             if payload.len() >= 4 {
                 let mic = payload.split_off(payload.len() - 4);
-                ok = ccm(&cnf, head[0], &mut payload, true)[..] == mic[..];
+                ok = ccm(&cnf, header, &mut payload, true)[..] == mic[..];
                 out[1] = payload.len() as u8;
             }
             io.set(STATUS, u32::from(ok));
         } else if !payload.is_empty() {
             payload.truncate(251);
-            let mic = ccm(&cnf, head[0], &mut payload, false);
+            let mic = ccm(&cnf, header, &mut payload, false);
             payload.extend(mic);
             out[1] = payload.len() as u8;
         }
@@ -166,13 +201,14 @@ impl Ccm {
                 self.waiting = true;
                 return;
             }
-            self.crypt = io.now() + Time::from_us(10);
+            let length = dma::read(io, io.reg(INPTR), 2)[1];
+            self.crypt = io.now() + Time::from_ps(self.byte(io).as_ps() * (u64::from(length) + 3));
         } else {
             if !std::mem::take(&mut self.encrypted) {
                 self.process(io);
             }
             let length = dma::read(io, io.reg(OUTPTR), 2)[1];
-            self.crypt = io.now() + Time::from_us(8 * (u64::from(length) + 3));
+            self.crypt = io.now() + Time::from_ps(self.byte(io).as_ps() * (u64::from(length) + 3));
         }
     }
 
@@ -196,7 +232,7 @@ impl Ccm {
 
     fn stop(&mut self) {
         (self.keystream, self.crypt, self.resolve) = (Time::MAX, Time::MAX, Time::MAX);
-        (self.waiting, self.encrypted) = (false, false);
+        (self.waiting, self.encrypted, self.overridden) = (false, false, false);
     }
 }
 
@@ -214,6 +250,7 @@ impl Logic for Ccm {
             on_air: false,
             waiting: false,
             encrypted: false,
+            overridden: false,
         }
     }
 
@@ -244,6 +281,7 @@ impl Logic for Ccm {
                 }
             }
             (2, CRYPT) => self.crypt(io),
+            (2, OVERRIDE) => self.overridden = true,
             // PS "AAR", Resolving a resolvable address: about 6 us for each IRK.
             (3, KSGEN) => {
                 let count = u64::from(io.reg(MODE) & 0x1F).min(16);
@@ -287,6 +325,7 @@ impl Logic for Ccm {
         }
         if self.crypt <= now {
             self.crypt = Time::MAX;
+            self.overridden = false;
             if Self::decrypts(io) {
                 self.process(io);
             }
@@ -348,13 +387,57 @@ mod tests {
         rig.write(KSGEN, 1);
         rig.run_for(Time::from_us(50));
         rig.write(CRYPT, 1);
-        rig.run_for(Time::from_us(50));
+        rig.run_for(Time::from_us(64));
         assert_eq!((rig.read(ENDCRYPT), rig.read(STATUS)), (1, 1));
         assert_eq!(rig.host.memory[128..132], [0x0F, 1, 0, 0x06]);
         rig.host.memory[70] ^= 1;
         rig.write(CRYPT, 1);
-        rig.run_for(Time::from_us(50));
+        rig.run_for(Time::from_us(64));
         assert_eq!(rig.read(STATUS), 0);
+        // FastDecryption (nRF52840 PS "CCM", MODE) does the same, sooner.
+        rig.host.memory[70] ^= 1;
+        rig.write(ENDCRYPT, 0);
+        rig.write(MODE, 2);
+        rig.write(CRYPT, 1);
+        rig.run_for(Time::from_us(4));
+        assert_eq!((rig.read(ENDCRYPT), rig.read(STATUS)), (1, 1));
+    }
+
+    #[test]
+    fn the_rate_of_the_air_is_the_rate_of_encryption() {
+        // PS "CCM", MODE.DATARATE, RATEOVERRIDE, TASKS_RATEOVERRIDE.
+        let took = |mode: u32, overriding: bool| {
+            let mut rig = rig();
+            rig.write(MODE, mode);
+            rig.host.memory[64..68].copy_from_slice(&[0x0F, 1, 0, 0x06]);
+            rig.write(KSGEN, 1);
+            rig.run_for(Time::from_us(50));
+            rig.write(RATEOVERRIDE, 3);
+            rig.write(OVERRIDE, u32::from(overriding));
+            rig.write(CRYPT, 1);
+            (1..1_000).find(|_| {
+                rig.run_for(Time::from_us(1));
+                rig.read(ENDCRYPT) != 0
+            })
+        };
+        let rates = [0, 1 << 16, 2 << 16, 3 << 16].map(|mode| took(mode, false));
+        assert_eq!(rates, [Some(64), Some(32), Some(512), Some(128)]);
+        assert_eq!(took(2 << 16, true), Some(128));
+    }
+
+    #[test]
+    fn lengths_have_five_bits_unless_they_are_extended() {
+        // PS "CCM", MODE.LENGTH, MAXPACKETSIZE.
+        let sealed = |mode: u32, most: u32| {
+            let mut rig = rig();
+            rig.write(MODE, mode);
+            rig.write(MAXPACKETSIZE, most);
+            rig.host.memory[64..66].copy_from_slice(&[0x0F, 40]);
+            rig.write(KSGEN, 1);
+            rig.write(CRYPT, 1);
+            rig.host.memory[129]
+        };
+        assert_eq!([sealed(0, 251), sealed(1 << 24, 251), sealed(1 << 24, 30)], [8 + 4, 40 + 4, 30 + 4]);
     }
 
     #[test]

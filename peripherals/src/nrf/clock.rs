@@ -3,12 +3,12 @@
 //! nRF51 Reference Manual v3.0 and nRF52832 PS v1.4, "POWER" and "CLOCK"; "MPU" of the one, "BPROT" of the
 //! other.
 
-use consort_core::component::{Access, Coverage, Register, ResetCause};
+use consort_core::component::{Access, Channel, Coverage, Register, ResetCause, SetError, Value};
 use consort_core::{Addr, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::block::{Io, Logic, Regs, Series, Spec, event, f, stub, task};
+use super::block::{Io, Logic, Regs, Series, Spec, erratum, event, f, number, stub, task};
 use super::gpio::Signal;
 
 const HFCLKSTART: u32 = 0x000;
@@ -22,7 +22,9 @@ const HFCLKSTARTED: u32 = 0x100;
 const LFCLKSTARTED: u32 = 0x104;
 const DONE: u32 = 0x10C;
 const CTTO: u32 = 0x110;
+const POFWARN: u32 = 0x108;
 const USBDETECTED: u32 = 0x11C;
+const USBREMOVED: u32 = 0x120;
 const USBPWRRDY: u32 = 0x124;
 const SLEEPENTER: u32 = 0x114;
 const SLEEPEXIT: u32 = 0x118;
@@ -33,7 +35,12 @@ const LFCLKRUN: u32 = 0x414;
 const LFCLKSTAT: u32 = 0x418;
 const LFCLKSRCCOPY: u32 = 0x41C;
 const USBREGSTATUS: u32 = 0x438;
+const RAMSTATUS: u32 = 0x428;
 const SYSTEMOFF: u32 = 0x500;
+const POFCON: u32 = 0x510;
+const RAMON: u32 = 0x524;
+const RAMONB: u32 = 0x554;
+const RAM_POWER: u32 = 0x900;
 const LFCLKSRC: u32 = 0x518;
 const GPREGRET: u32 = 0x51C;
 const GPREGRET2: u32 = 0x520;
@@ -49,6 +56,7 @@ const SREQ: u32 = 1 << 2;
 const LOCKUP: u32 = 1 << 3;
 const OFF: u32 = 1 << 16;
 const BY_LPCOMP: u32 = 1 << 17;
+const BY_VBUS: u32 = 1 << 20;
 
 const STATE: u32 = 1 << 16;
 
@@ -81,27 +89,33 @@ const COMMON: &[Register] = &[
     Register::ro(LFCLKRUN, "LFCLKRUN", 0).fields(&[f("STATUS", 0, 1)]),
     Register::ro(LFCLKSTAT, "LFCLKSTAT", 0).fields(&[f("SRC", 0, 2), f("STATE", 16, 1)]),
     Register::ro(LFCLKSRCCOPY, "LFCLKSRCCOPY", 0).fields(&[f("SRC", 0, 2)]),
-    Register::ro(0x428, "RAMSTATUS", 0xF).coverage(Coverage::Stub),
+    Register::ro(RAMSTATUS, "RAMSTATUS", 0xF),
     Register::wo(SYSTEMOFF, "SYSTEMOFF").fields(&[f("SYSTEMOFF", 0, 1)]),
-    stub(0x510, "POFCON", 0),
+    Register::rw(POFCON, "POFCON", 0)
+        .fields(&[f("POF", 0, 1), f("THRESHOLD", 1, 4), f("THRESHOLDVDDH", 8, 4)])
+        .coverage(Coverage::Partial),
     Register::rw(LFCLKSRC, "LFCLKSRC", 0).fields(&[f("SRC", 0, 2), f("BYPASS", 16, 1), f("EXTERNAL", 17, 1)]),
     Register::rw(GPREGRET, "GPREGRET", 0).fields(&[f("GPREGRET", 0, 8)]),
     Register::rw(CTIV, "CTIV", 0).fields(&[f("CTIV", 0, 7)]),
     stub(0x578, "DCDCEN", 0),
 ];
 
+const RAM_BLOCKS: &[consort_core::component::Field] =
+    &[f("ONRAM0", 0, 1), f("ONRAM1", 1, 1), f("OFFRAM0", 16, 1), f("OFFRAM1", 17, 1)];
+
 const NRF51: &[Register] = &[
-    stub(0x524, "RAMON", 3),
+    Register::rw(RAMON, "RAMON", 3).fields(RAM_BLOCKS),
     stub(0x528, "PERR0", 0),
     stub(0x52C, "RLENR0", 0),
     stub(0x544, "RESET", 0),
     stub(0x550, "XTALFREQ", 0xFFFF_FFFF),
-    stub(0x554, "RAMONB", 3),
+    Register::rw(RAMONB, "RAMONB", 3).fields(RAM_BLOCKS),
     Register::rw(0x600, "PROTENSET0", 0),
     Register::rw(0x604, "PROTENSET1", 0),
     stub(0x608, "DISABLEINDEBUG", 1),
     stub(0x60C, "PROTBLOCKSIZE", 0),
     stub(0xA08, "DCDCFORCE", 0),
+    erratum(0x504, "ERRATUM_26", 0),
 ];
 
 const NRF52: &[Register] = &[
@@ -117,16 +131,28 @@ const NRF52: &[Register] = &[
     Register::rw(0x610, "CONFIG2", 0),
     Register::rw(0x614, "CONFIG3", 0),
     Register::ro(0x640, "MAINREGSTATUS", 0),
+    stub(RAMON, "RAMON", 3),
+    stub(0x52C, "LFXODEBOUNCE", 0),
+    stub(RAMONB, "RAMONB", 3),
+    stub(0x550, "APPROTECT.FORCEPROTECT", u32::MAX),
+    stub(0x558, "APPROTECT.DISABLE", 0),
+    erratum(0x508, "RESERVED[0x508]", 0),
+    erratum(0x50C, "RESERVED[0x50C]", 0),
+    erratum(0x53C, "ERRATUM_31", 0),
+    erratum(0x54C, "RESERVED[0x54C]", 0),
+    erratum(0x5A0, "ERRATUM_37", 0),
+    erratum(0x638, "ERRATUM_197", 0),
+    erratum(0xC34, "ERRATUM_192", 0),
+    erratum(0xE00, "ERRATUM_198", 0),
+    erratum(0xEE4, "ERRATUM_115", 0),
 ];
 
 macro_rules! ram {
     ($($n:literal)*) => {
         &[$(
-            Register::rw(0x900 + $n * 0x10, concat!("RAM[", $n, "].POWER"), 0xFFFF).coverage(Coverage::Stub),
-            Register::new(0x904 + $n * 0x10, concat!("RAM[", $n, "].POWERSET"), Access::WriteOnly, 0)
-                .coverage(Coverage::Stub),
-            Register::new(0x908 + $n * 0x10, concat!("RAM[", $n, "].POWERCLR"), Access::WriteOnly, 0)
-                .coverage(Coverage::Stub),
+            Register::rw(RAM_POWER + $n * 0x10, concat!("RAM[", $n, "].POWER"), 0xFFFF),
+            Register::new(RAM_POWER + 4 + $n * 0x10, concat!("RAM[", $n, "].POWERSET"), Access::WriteOnly, 0xFFFF),
+            Register::new(RAM_POWER + 8 + $n * 0x10, concat!("RAM[", $n, "].POWERCLR"), Access::WriteOnly, 0xFFFF),
         )*]
     };
 }
@@ -172,12 +198,14 @@ pub struct ClockConfig {
     /// The chip's family, default `nrf52`.
     #[serde(default)]
     pub series: Series,
-    /// Whether USB power is present (nRF52833, nRF52840).
+    /// Whether USB power is present at the beginning (nRF52833, nRF52840).
     #[serde(default)]
     pub vbus: bool,
 }
 
-/// POWER and CLOCK. Line `lfclk` is high while the low-frequency clock runs: RTC and WDT count on it.
+/// POWER and CLOCK. Channels `vdd` and, on nRF52, `vbus`. What a section of RAM held is lost when it is switched
+/// off, or in System OFF without retention; accesses to one that is off are not refused. POFCON warns, and does
+/// not keep NVMC from writing. Line `lfclk` is high while the low-frequency clock runs: RTC and WDT count on it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Clock {
     config: ClockConfig,
@@ -197,6 +225,11 @@ pub struct Clock {
     lf_source: u32,
     cal_done: Time,
     timeout: Time,
+    /// Microvolts of the supply.
+    vdd: i64,
+    vbus: bool,
+    /// The supply is below POFCON's threshold.
+    failing: bool,
 }
 
 /// A low-frequency clock on its way: first RC where the crystal takes long, then the source asked for.
@@ -235,6 +268,69 @@ impl Clock {
         self.lf_starting.map_or(self.lf_source, |lf| lf.source)
     }
 
+    /// The sections of RAM with their bits in POWER (or RAMON) and where they are: nRF52 PS "POWER", RAM power
+    /// control; RM "POWER", RAMON, RAMONB.
+    fn sections(&self) -> impl Iterator<Item = (u32, u32, u32, usize)> + use<> {
+        let series = self.config.series;
+        (0..9u32).flat_map(move |block| {
+            let sections = match (series, block) {
+                (Series::Nrf51, 0..4) => 1,
+                (Series::Nrf51, _) => 0,
+                (Series::Nrf52, 8) => 6,
+                (Series::Nrf52, _) => 2,
+            };
+            (0..sections).map(move |section| match series {
+                Series::Nrf51 => {
+                    let register = if block < 2 { RAMON } else { RAMONB };
+                    (register, block % 2, 0x2000_0000 + block * 0x2000, 0x2000)
+                }
+                Series::Nrf52 => {
+                    let size = if block == 8 { 0x8000 } else { 0x1000 };
+                    let at = 0x2000_0000 + block * 0x2000 + section * size;
+                    (RAM_POWER + block * 0x10, section, at, size as usize)
+                }
+            })
+        })
+    }
+
+    /// What RAM without power holds: anything.
+    fn lose(at: u32, size: usize, io: &mut Io<'_, '_>) {
+        let mut bytes = vec![0; size];
+        if io.cx.dma_read(u64::from(at), &mut bytes).is_err() {
+            return; // this chip's RAM ends before
+        }
+        for word in bytes.chunks_exact_mut(4) {
+            word.copy_from_slice(&io.cx.rng().next_u32().to_le_bytes());
+        }
+        let _ = io.cx.dma_write(u64::from(at), &bytes);
+    }
+
+    /// The POWER register of RAM has changed.
+    fn ram_power(&self, register: u32, old: u32, io: &mut Io<'_, '_>) {
+        let fallen = old & !io.reg(register);
+        for (_, bit, at, size) in self.sections().filter(|section| section.0 == register) {
+            if fallen >> bit & 1 != 0 {
+                Self::lose(at, size, io);
+            }
+        }
+    }
+
+    /// PS "POWER", Power-fail comparator: the warning comes when the supply falls below the threshold, with 50 mV
+    /// of hysteresis.
+    fn supply(&mut self, io: &mut Io<'_, '_>) {
+        let control = io.reg(POFCON);
+        let threshold = match self.config.series {
+            Series::Nrf51 => 2_100_000 + 200_000 * i64::from(control >> 1 & 3),
+            Series::Nrf52 => 1_700_000 + 100_000 * (i64::from(control >> 1 & 0xF).max(4) - 4),
+        };
+        let limit = if self.failing { threshold + 50_000 } else { threshold };
+        let failing = control & 1 != 0 && self.vdd < limit;
+        if failing && !self.failing {
+            io.raise(POFWARN);
+        }
+        self.failing = failing;
+    }
+
     fn wake_up(&mut self, by: u32, io: &mut Io<'_, '_>) {
         self.woken_by = by;
         io.cx.reset_machine(ResetCause::WakeUp);
@@ -262,6 +358,50 @@ impl Logic for Clock {
             lf_source: 0,
             cal_done: Time::MAX,
             timeout: Time::MAX,
+            vdd: 3_000_000,
+            vbus: config.vbus,
+            failing: false,
+        }
+    }
+
+    fn channels(&self) -> Vec<Channel> {
+        let mut channels = vec![Channel::number("vdd", "voltage of the supply", (1.7, 3.6), "V")];
+        if self.config.series == Series::Nrf52 {
+            channels.push(Channel::number("vbus", "whether USB power is present, 0 or 1", (0.0, 1.0), ""));
+        }
+        channels
+    }
+
+    fn channel(&mut self, channel: &str, value: &Value, io: &mut Io<'_, '_>) -> Result<(), SetError> {
+        match channel {
+            "vdd" => {
+                self.vdd = (number(channel, value, 1.7, 3.6, "V")? * 1e6).round() as i64;
+                self.supply(io);
+            }
+            "vbus" if self.config.series == Series::Nrf52 => {
+                let present = number(channel, value, 0.0, 1.0, "")? >= 0.5;
+                if present != std::mem::replace(&mut self.vbus, present) {
+                    // PS "POWER", USB supply: the regulator's output follows.
+                    for event in if present { &[USBDETECTED, USBPWRRDY][..] } else { &[USBREMOVED] } {
+                        io.raise(*event);
+                    }
+                    if self.off && present {
+                        self.wake_up(BY_VBUS, io);
+                    }
+                }
+            }
+            _ => return Err(SetError::NoChannel(channel.to_owned())),
+        }
+        Ok(())
+    }
+
+    fn present(&self, channel: &str) -> Option<Value> {
+        match channel {
+            "vdd" => Some(Value::Number(self.vdd as f64 / 1e6)),
+            "vbus" if self.config.series == Series::Nrf52 => {
+                Some(Value::Number(f64::from(u8::from(self.vbus))))
+            }
+            _ => None,
         }
     }
 
@@ -282,12 +422,12 @@ impl Logic for Clock {
 
     /// A reset by POWER register or rig, without a cause.
     fn reset(&mut self, io: &mut Io<'_, '_>) {
-        let Self { retained, detect, .. } = *self;
-        *self = Self { retained, detect, ..Self::new(self.config) };
+        let Self { retained, detect, vdd, vbus, .. } = *self;
+        *self = Self { retained, detect, vdd, vbus, ..Self::new(self.config) };
         io.set(RESETREAS, retained[0]);
         io.set(GPREGRET, retained[1]);
         io.set(GPREGRET2, retained[2]);
-        if self.config.vbus {
+        if self.vbus {
             io.raise(USBDETECTED);
             io.raise(USBPWRRDY);
         }
@@ -321,7 +461,7 @@ impl Logic for Clock {
         io.raise(if asleep { SLEEPENTER } else { SLEEPEXIT });
     }
 
-    fn view(&self, offset: u32, _: &Regs<'_>, _: Time) -> Option<u32> {
+    fn view(&self, offset: u32, regs: &Regs<'_>, _: Time) -> Option<u32> {
         Some(match offset {
             HFCLKRUN => u32::from(self.hf_requested),
             // The CPU runs from HFCLK, so it is running whenever somebody looks; SRC tells from what.
@@ -330,7 +470,11 @@ impl Logic for Clock {
             LFCLKSTAT if self.lf_runs => STATE | self.lf_source,
             LFCLKSTAT => 0,
             LFCLKSRCCOPY => self.lf_selected(),
-            USBREGSTATUS => u32::from(self.config.vbus) * 3,
+            USBREGSTATUS => u32::from(self.vbus) * 3,
+            RAMSTATUS if self.config.series == Series::Nrf51 => {
+                regs.reg(RAMON) & 3 | (regs.reg(RAMONB) & 3) << 2
+            }
+            0x904..=0x98F if matches!(offset & 0xF, 4 | 8) => regs.reg(offset & !0xF),
             _ => return None,
         })
     }
@@ -382,6 +526,12 @@ impl Logic for Clock {
                 // PS "POWER", System OFF mode: DETECT that is high already wakes it at once.
                 self.off = true;
                 io.cx.power_down();
+                // PS "POWER", RAM power control: only sections with retention keep what they hold.
+                for (register, bit, at, size) in self.sections() {
+                    if io.reg(register) >> (16 + bit) & 1 == 0 {
+                        Self::lose(at, size, io);
+                    }
+                }
                 if self.detect != [false; 2] {
                     self.wake_up(OFF, io);
                 }
@@ -400,8 +550,18 @@ impl Logic for Clock {
                     Signal::Protect { block: first + bit }.send(io);
                 }
             }
-            0x904..=0x98F if offset & 0xF == 4 => io.set(offset - 4, io.reg(offset - 4) | value),
-            0x904..=0x98F if offset & 0xF == 8 => io.set(offset - 8, io.reg(offset - 8) & !value),
+            POFCON => self.supply(io),
+            RAMON | RAMONB if self.config.series == Series::Nrf51 => self.ram_power(offset, old, io),
+            RAM_POWER..=0x98F => {
+                let register = offset & !0xF;
+                let before = if offset == register { old } else { io.reg(register) };
+                match offset & 0xF {
+                    4 => io.set(register, before | value),
+                    8 => io.set(register, before & !value),
+                    _ => {}
+                }
+                self.ram_power(register, before, io);
+            }
             _ => {}
         }
     }
@@ -563,6 +723,68 @@ mod tests {
         assert_eq!(rig.read(RESETREAS), DOG | RESETPIN);
         rig.with(|clock, cx| clock.restart(ResetCause::PowerOn, cx));
         assert_eq!(rig.read(RESETREAS), 0);
+    }
+
+    #[test]
+    fn ram_keeps_what_it_holds_only_with_power_and_retention() {
+        // PS "POWER", RAM power control: RAM[n].POWER; RM "POWER", RAMON, RAMONB.
+        let kept = |series, retain: (u32, u32), off: (u32, u32), size: usize| {
+            let mut rig = Rig::new(Block::<Clock>::new(ClockConfig { series, vbus: false }));
+            rig.host.base = 0x2000_0000;
+            rig.host.memory = vec![7; 0x6000];
+            rig.write(retain.0, retain.1);
+            rig.write(off.0, off.1);
+            let awake: Vec<bool> = rig.host.memory.chunks(size).map(|part| part == vec![7; size]).collect();
+            rig.write(SYSTEMOFF, 1);
+            let after: Vec<bool> = rig.host.memory.chunks(size).map(|part| part == vec![7; size]).collect();
+            (awake, after)
+        };
+        // Section 1 of block 0 is retained, section 0 of block 2 is switched off.
+        let (awake, after) = kept(Series::Nrf52, (RAM_POWER + 4, 1 << 17), (RAM_POWER + 0x28, 1), 0x1000);
+        assert_eq!(awake, [true, true, true, true, false, true]);
+        assert_eq!(after, [false, true, false, false, false, false]);
+        let (awake, after) = kept(Series::Nrf51, (RAMON, 3 | 1 << 17), (RAMONB, 2), 0x2000);
+        assert_eq!((awake, after), (vec![true, true, false], vec![false, true, false]));
+    }
+
+    #[test]
+    fn a_falling_supply_warns() {
+        // PS "POWER", Power-fail comparator: THRESHOLD 14 is 2.7 V.
+        let mut rig = rig();
+        let set = |rig: &mut Rig<Block<Clock>>, volts: f64| {
+            rig.with(|clock, cx| clock.set("vdd", &Value::Number(volts), cx)).unwrap();
+        };
+        rig.write(POFCON, 14 << 1 | 1);
+        rig.write(INTENSET, 4);
+        set(&mut rig, 2.71);
+        assert_eq!(rig.read(POFWARN), 0);
+        set(&mut rig, 2.69);
+        assert_eq!((rig.read(POFWARN), rig.line("irq")), (1, true));
+        rig.write(POFWARN, 0);
+        set(&mut rig, 2.72);
+        set(&mut rig, 2.69);
+        assert_eq!(rig.read(POFWARN), 0, "within the hysteresis");
+        set(&mut rig, 2.76);
+        set(&mut rig, 2.6);
+        assert_eq!(rig.read(POFWARN), 1);
+    }
+
+    #[test]
+    fn usb_power_comes_and_goes() {
+        // nRF52840 PS "POWER", USB supply: USBDETECTED, USBPWRRDY, USBREMOVED, USBREGSTATUS.
+        let mut rig = rig();
+        let set = |rig: &mut Rig<Block<Clock>>, volts: f64| {
+            rig.with(|clock, cx| clock.set("vbus", &Value::Number(volts), cx)).unwrap();
+        };
+        assert_eq!(rig.read(USBREGSTATUS), 0);
+        set(&mut rig, 1.0);
+        let status = rig.read(USBREGSTATUS);
+        assert_eq!((rig.read(USBDETECTED), rig.read(USBPWRRDY), status), (1, 1, 3));
+        set(&mut rig, 0.0);
+        assert_eq!((rig.read(USBREMOVED), rig.read(USBREGSTATUS)), (1, 0));
+        rig.write(SYSTEMOFF, 1);
+        set(&mut rig, 1.0);
+        assert_eq!(rig.resets, [ResetCause::WakeUp]);
     }
 
     #[test]

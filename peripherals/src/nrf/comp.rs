@@ -3,11 +3,11 @@
 //! nRF51 Reference Manual v3.0, "LPCOMP"; nRF52832 PS v1.4, "COMP" and "LPCOMP".
 
 use consort_core::Time;
-use consort_core::component::{Channel, Coverage, NoConfig, Register, SetError, Value};
+use consort_core::component::{Channel, NoConfig, Register, SetError, Value};
 use serde::{Deserialize, Serialize};
 
 use super::adc::Inputs;
-use super::block::{Io, Logic, NRF51_POWER, Spec, event, f, short, stub, task};
+use super::block::{Io, Logic, NRF51_POWER, Spec, erratum, event, f, short, stub, task};
 use super::gpio::Signal;
 
 const START: u32 = 0x000;
@@ -24,6 +24,10 @@ const REFSEL: u32 = 0x508;
 const EXTREFSEL: u32 = 0x50C;
 const ANADETECT: u32 = 0x520;
 const TH: u32 = 0x530;
+const MODE: u32 = 0x534;
+const HYST: u32 = 0x538;
+/// MODE.MAIN: differential.
+const DIFFERENTIAL: u32 = 1 << 8;
 
 static SPEC: Spec = Spec::new(
     &[&[task(START, "TASKS_START"), task(STOP, "TASKS_STOP"), task(SAMPLE, "TASKS_SAMPLE")]],
@@ -45,18 +49,22 @@ static SPEC: Spec = Spec::new(
             Register::ro(RESULT, "RESULT", 0).fields(&[f("RESULT", 0, 1)]),
             Register::rw(ENABLE, "ENABLE", 0).fields(&[f("ENABLE", 0, 2)]),
             Register::rw(PSEL, "PSEL", 0).fields(&[f("PSEL", 0, 3)]),
-            Register::rw(REFSEL, "REFSEL", 4).fields(&[f("REFSEL", 0, 4)]).coverage(Coverage::Partial),
+            Register::rw(REFSEL, "REFSEL", 4).fields(&[f("REFSEL", 0, 4)]),
             Register::rw(EXTREFSEL, "EXTREFSEL", 0).fields(&[f("EXTREFSEL", 0, 3)]),
             Register::rw(ANADETECT, "ANADETECT", 0).fields(&[f("ANADETECT", 0, 2)]),
             Register::rw(TH, "TH", 0).fields(&[f("THDOWN", 0, 6), f("THUP", 8, 6)]),
-            stub(0x534, "MODE", 0),
-            stub(0x538, "HYST", 0),
+            Register::rw(MODE, "MODE", 0).fields(&[f("SP", 0, 2), f("MAIN", 8, 1)]),
+            Register::rw(HYST, "HYST", 0).fields(&[f("HYST", 0, 1)]),
+            stub(0x53C, "ISOURCE", 0),
+            erratum(0x540, "ERRATUM_12", 0),
         ],
         NRF51_POWER,
     ],
 );
 
-/// COMP when ENABLE is 2, LPCOMP when it is 1. Channels `ain0` to `ain7`, `vdd`. Hysteresis is not modelled.
+/// COMP when ENABLE is 2, LPCOMP when it is 1. Channels `ain0` to `ain7`, `vdd`.
+///
+/// The propagation delay of at most 0.6 us, which MODE.SP selects, is not modelled.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Comp {
     inputs: Inputs,
@@ -69,14 +77,21 @@ impl Comp {
     /// Lower and upper threshold in microvolts.
     fn thresholds(&self, io: &Io<'_, '_>) -> (i64, i64) {
         let select = io.reg(REFSEL);
+        let external = self.inputs.pins[(io.reg(EXTREFSEL) & 7) as usize];
+        // PS "COMP", "LPCOMP", HYST: 50 mV, half of it on either side.
+        let half = if io.reg(HYST) & 1 != 0 { 25_000 } else { 0 };
         if io.reg(ENABLE) == 2 {
+            // PS "COMP", Differential mode: VIN- is the pin that EXTREFSEL names.
+            if io.reg(MODE) & DIFFERENTIAL != 0 {
+                return (external - half, external + half);
+            }
             // PS "COMP", Single-ended mode: VREF from REFSEL; V(UP) = VREF * (THUP + 1) / 64.
             let reference = match select & 7 {
                 0 => 1_200_000,
                 1 => 1_800_000,
                 2 => 2_400_000,
                 4 => self.inputs.vdd,
-                _ => self.inputs.pins[(io.reg(EXTREFSEL) & 7) as usize],
+                _ => external,
             };
             let th = io.reg(TH);
             let part = |bits: u32| reference * (i64::from(bits & 0x3F) + 1) / 64;
@@ -85,10 +100,22 @@ impl Comp {
         // PS "LPCOMP", REFSEL: eighths of the supply, AREF, sixteenths.
         let level = match select & 15 {
             eighths @ 0..=6 => self.inputs.vdd * (i64::from(eighths) + 1) / 8,
+            // AREF: AIN0 or AIN1.
             7 => self.inputs.pins[(io.reg(EXTREFSEL) & 1) as usize],
             odd => self.inputs.vdd * (2 * (i64::from(odd) - 8) + 1) / 16,
         };
-        (level, level)
+        (level - half, level + half)
+    }
+
+    /// PS "LPCOMP", Electrical specification: t_LPCSTARTUP; "COMP", Electrical specification: t_START, after
+    /// t_INT_REF,START where the internal reference is to start.
+    fn start_up(io: &Io<'_, '_>) -> Time {
+        let internal = io.reg(MODE) & DIFFERENTIAL == 0 && io.reg(REFSEL) & 7 < 3;
+        match (io.reg(ENABLE), internal) {
+            (2, false) => Time::from_us(3),
+            (2, true) => Time::from_us(53),
+            _ => Time::from_us(140),
+        }
     }
 
     fn compare(&mut self, events: bool, io: &mut Io<'_, '_>) {
@@ -141,7 +168,7 @@ impl Logic for Comp {
 
     fn task(&mut self, task: u32, io: &mut Io<'_, '_>) {
         match task {
-            START if io.reg(ENABLE) != 0 => self.ready = io.now() + Time::from_us(140),
+            START if io.reg(ENABLE) != 0 => self.ready = io.now() + Self::start_up(io),
             STOP => (self.ready, self.running) = (Time::MAX, false),
             SAMPLE if self.running => {
                 self.compare(false, io);
@@ -152,7 +179,7 @@ impl Logic for Comp {
     }
 
     fn write(&mut self, offset: u32, _: u32, _: u32, io: &mut Io<'_, '_>) {
-        if matches!(offset, PSEL | REFSEL | EXTREFSEL | TH) {
+        if matches!(offset, PSEL | REFSEL | EXTREFSEL | TH | MODE | HYST) {
             self.compare(true, io);
         }
     }
@@ -199,6 +226,64 @@ mod tests {
         assert_eq!(rig.read(RESULT), 1);
         set(&mut rig, 1.4);
         assert_eq!(rig.read(DOWN), 1);
+    }
+
+    fn set(rig: &mut Rig<Block<Comp>>, channel: &str, volts: f64) {
+        rig.with(|comp, cx| comp.set(channel, &Value::Number(volts), cx)).unwrap();
+    }
+
+    #[test]
+    fn hysteresis_keeps_the_result_within_25_mv_of_the_level() {
+        // PS "LPCOMP", HYST.
+        let mut rig = Rig::new(Block::<Comp>::new(NoConfig {}));
+        rig.write(ENABLE, 1);
+        rig.write(REFSEL, 3); // half of 3 V
+        rig.write(HYST, 1);
+        rig.write(START, 1);
+        rig.run_for(Time::from_us(140));
+        for (volts, up, down) in [(1.52, 0, 0), (1.53, 1, 0), (1.48, 0, 0), (1.47, 0, 1), (1.52, 0, 0)] {
+            (rig.write(UP, 0), rig.write(DOWN, 0));
+            set(&mut rig, "ain0", volts);
+            assert_eq!((rig.read(UP), rig.read(DOWN)), (up, down), "{volts}");
+        }
+    }
+
+    #[test]
+    fn the_differential_mode_compares_two_pins() {
+        // PS "COMP", Differential mode, MODE.MAIN; READY after t_START.
+        let mut rig = Rig::new(Block::<Comp>::new(NoConfig {}));
+        rig.write(ENABLE, 2);
+        rig.write(MODE, DIFFERENTIAL);
+        rig.write(PSEL, 3);
+        rig.write(EXTREFSEL, 5);
+        set(&mut rig, "ain5", 0.7);
+        rig.write(START, 1);
+        rig.run_for(Time::from_us(3));
+        assert_eq!(rig.read(READY), 1);
+        set(&mut rig, "ain3", 0.71);
+        assert_eq!((rig.read(UP), rig.read(DOWN)), (1, 0));
+        set(&mut rig, "ain5", 0.72);
+        assert_eq!(rig.read(DOWN), 1);
+    }
+
+    #[test]
+    fn single_ended_thresholds_are_64ths_of_the_reference() {
+        // PS "COMP", Single-ended mode: V(UP) = VREF * (THUP + 1) / 64; the internal reference takes time to
+        // start.
+        let mut rig = Rig::new(Block::<Comp>::new(NoConfig {}));
+        rig.write(ENABLE, 2);
+        rig.write(REFSEL, 0); // 1.2 V
+        rig.write(TH, 47 << 8 | 15); // 0.9 V, 0.3 V
+        rig.write(START, 1);
+        rig.run_for(Time::from_us(52));
+        assert_eq!(rig.read(READY), 0);
+        rig.run_for(Time::from_us(1));
+        assert_eq!(rig.read(READY), 1);
+        for (volts, up, down) in [(0.89, 0, 0), (0.91, 1, 0), (0.31, 0, 0), (0.29, 0, 1)] {
+            (rig.write(UP, 0), rig.write(DOWN, 0));
+            set(&mut rig, "ain0", volts);
+            assert_eq!((rig.read(UP), rig.read(DOWN)), (up, down), "{volts}");
+        }
     }
 
     #[test]

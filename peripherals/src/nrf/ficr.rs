@@ -45,6 +45,16 @@ const NRF51: &[Register] = &[
     Register::ro(0x05C, "CONFIGID", 0xFFFF_0072),
     Register::ro(0x0AC, "OVERRIDEEN", BLANK),
 ];
+/// In no manual: trim values that start-up code copies where an erratum asks for it.
+const RESERVED: &[Register] = &[
+    Register::ro(0x244, "ERRATUM_31", BLANK).coverage(Coverage::Stub),
+    Register::ro(0x258, "ERRATUM_115", BLANK).coverage(Coverage::Stub),
+    Register::ro(0x320, "RESERVED[0x320]", BLANK).coverage(Coverage::Stub),
+    Register::ro(0x324, "ERRATUM_12", BLANK).coverage(Coverage::Stub),
+    Register::ro(0x330, "CONFIGURATION_254[0]", BLANK).coverage(Coverage::Stub),
+    Register::ro(0x334, "CONFIGURATION_254[1]", BLANK).coverage(Coverage::Stub),
+    Register::ro(0x338, "CONFIGURATION_254[2]", BLANK).coverage(Coverage::Stub),
+];
 const NRF52: &[Register] = &[
     Register::ro(INFO_PART, "INFO.PART", BLANK),
     Register::ro(INFO_VARIANT, "INFO.VARIANT", BLANK),
@@ -104,7 +114,7 @@ static SPEC52: Spec = Spec::new(
     &[],
     &[],
     &[],
-    &[COMMON, NRF52, KEYS[0], KEYS[1], array!(ro 0x130, 4, "RESERVED[", "]", BLANK; 0 1)],
+    &[COMMON, NRF52, RESERVED, KEYS[0], KEYS[1], array!(ro 0x130, 4, "RESERVED[", "]", BLANK; 0 1)],
 );
 
 /// Which chip it is.

@@ -6,7 +6,7 @@ use consort_core::Addr;
 use consort_core::component::{Field, Register};
 use serde::{Deserialize, Serialize};
 
-use super::block::{EventInfo, Io, Logic, NRF51_POWER, Series, SeriesConfig, Spec, array, event, f};
+use super::block::{EventInfo, Io, Logic, NRF51_POWER, Series, SeriesConfig, Spec, array, erratum, event, f};
 use super::gpio::Signal;
 
 const OUT: u32 = 0x000;
@@ -24,7 +24,11 @@ static SPEC51: Spec = Spec::new(
     &[array!(wo OUT, 4, "TASKS_OUT[", "]"; 0 1 2 3)],
     &[array!(event IN, 4, "EVENTS_IN[", "]", 0, 1; 0 1 2 3), PORT_EVENT],
     &[],
-    &[array!(rw CONFIG, 4, "CONFIG[", "]", 0, FIELDS; 0 1 2 3), NRF51_POWER],
+    &[
+        array!(rw CONFIG, 4, "CONFIG[", "]", 0, FIELDS; 0 1 2 3),
+        &[erratum(0xC18, "ERRATUM_26", 0)],
+        NRF51_POWER,
+    ],
 );
 const TASKS52: &[&[Register]] = &[
     array!(wo OUT, 4, "TASKS_OUT[", "]"; 0 1 2 3 4 5 6 7),
@@ -35,7 +39,10 @@ static SPEC52: Spec = Spec::new(
     TASKS52,
     &[array!(event IN, 4, "EVENTS_IN[", "]", 0, 1; 0 1 2 3 4 5 6 7), PORT_EVENT],
     &[],
-    &[array!(rw CONFIG, 4, "CONFIG[", "]", 0, FIELDS; 0 1 2 3 4 5 6 7)],
+    &[
+        array!(rw CONFIG, 4, "CONFIG[", "]", 0, FIELDS; 0 1 2 3 4 5 6 7),
+        array!(stub 0x600, 4, "ERRATUM_155[", "]", 0; 0 1 2 3 4 5 6 7),
+    ],
 );
 
 const EVENT_MODE: u32 = 1;

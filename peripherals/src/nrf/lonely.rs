@@ -7,7 +7,9 @@ use consort_core::Time;
 use consort_core::component::{Coverage, NoConfig, Register};
 use serde::{Deserialize, Serialize};
 
-use super::block::{EventInfo, Io, Logic, Regs, Spec, array, event, f, short, stub, task};
+use super::block::{
+    EventInfo, Io, Logic, NRF51_POWER, Regs, Spec, array, erratum, event, f, short, stub, task,
+};
 use super::dma;
 
 const ENABLE: u32 = 0x500;
@@ -64,6 +66,7 @@ const USBD_REGISTERS: &[Register] = &[
     stub(0xC00, "RESERVED[2]", 0),
     stub(0xC04, "RESERVED[3]", 0),
     stub(0xD14, "RESERVED[4]", 0),
+    erratum(0xC1C, "ERRATUM_199", 0),
 ];
 
 static USBD: Spec = Spec::new(
@@ -161,6 +164,7 @@ static QSPI: Spec = Spec::new(
         task(0x008, "TASKS_WRITESTART").coverage(Coverage::Stub),
         task(0x00C, "TASKS_ERASESTART").coverage(Coverage::Stub),
         task(0x010, "TASKS_DEACTIVATE"),
+        task(0x054, "ERRATUM_122").coverage(Coverage::Stub),
     ]],
     &[&[event(QSPI_READY, "EVENTS_READY", 0)]],
     &[],
@@ -251,6 +255,18 @@ impl Logic for Qspi {
 
 const NFC_READY: u32 = 0x100;
 
+const NFC_ERRATA: &[Register] = &[
+    erratum(0x010, "ERRATUM_116", 0),
+    erratum(0x610, "ERRATUM_57[0]", 0),
+    erratum(0x614, "ERRATUM_57[1]", 0),
+    erratum(0x618, "ERRATUM_57[2]", 0),
+    erratum(0x688, "ERRATUM_57[3]", 0),
+    erratum(0x68C, "ERRATUM_98", 0),
+    erratum(0x61C, "ERRATUM_144[0]", 0),
+    erratum(0x62C, "ERRATUM_144[1]", 0),
+    erratum(0x63C, "ERRATUM_144[2]", 0),
+];
+
 static NFCT: Spec = Spec::new(
     &[&[
         task(0x000, "TASKS_ACTIVATE"),
@@ -279,28 +295,35 @@ static NFCT: Spec = Spec::new(
         event(0x150, "EVENTS_STARTED", 20),
     ]],
     &[short(0, 0x104, 0x000), short(1, 0x108, 0x008), short(5, 0x110, 0x01C)],
-    &[&[
-        stub(0x404, "ERRORSTATUS", 0),
-        stub(0x40C, "FRAMESTATUS.RX", 0),
-        Register::ro(0x410, "NFCTAGSTATE", 0).coverage(Coverage::Stub),
-        Register::ro(0x420, "SLEEPSTATE", 0).coverage(Coverage::Stub),
-        Register::ro(0x43C, "FIELDPRESENT", 0),
-        stub(0x504, "FRAMEDELAYMIN", 0x480),
-        stub(0x508, "FRAMEDELAYMAX", 0x1000),
-        stub(0x50C, "FRAMEDELAYMODE", 1),
-        stub(0x510, "PACKETPTR", 0),
-        stub(0x514, "MAXLEN", 0),
-        stub(0x518, "TXD.FRAMECONFIG", 0x17),
-        stub(0x51C, "TXD.AMOUNT", 0),
-        stub(0x520, "RXD.FRAMECONFIG", 0x15),
-        Register::ro(0x524, "RXD.AMOUNT", 0).coverage(Coverage::Stub),
-        stub(0x590, "NFCID1_LAST", 0x6363),
-        stub(0x594, "NFCID1_2ND_LAST", 0),
-        stub(0x598, "NFCID1_3RD_LAST", 0),
-        stub(0x59C, "AUTOCOLRESCONFIG", 2),
-        stub(0x5A0, "SENSRES", 1),
-        stub(0x5A4, "SELRES", 0),
-    ]],
+    &[
+        NFC_ERRATA,
+        NRF51_POWER,
+        &[
+            stub(0x404, "ERRORSTATUS", 0),
+            stub(0x40C, "FRAMESTATUS.RX", 0),
+            Register::ro(0x410, "NFCTAGSTATE", 0).coverage(Coverage::Stub),
+            Register::ro(0x420, "SLEEPSTATE", 0).coverage(Coverage::Stub),
+            Register::ro(0x430, "CURRENTLOADCTRL", 0).coverage(Coverage::Stub),
+            Register::ro(0x43C, "FIELDPRESENT", 0),
+            stub(0x504, "FRAMEDELAYMIN", 0x480),
+            stub(0x508, "FRAMEDELAYMAX", 0x1000),
+            stub(0x50C, "FRAMEDELAYMODE", 1),
+            stub(0x510, "PACKETPTR", 0),
+            stub(0x514, "MAXLEN", 0),
+            stub(0x518, "TXD.FRAMECONFIG", 0x17),
+            stub(0x51C, "TXD.AMOUNT", 0),
+            stub(0x520, "RXD.FRAMECONFIG", 0x15),
+            Register::ro(0x524, "RXD.AMOUNT", 0).coverage(Coverage::Stub),
+            stub(0x52C, "MODULATIONCTRL", 1),
+            stub(0x538, "MODULATIONPSEL", u32::MAX),
+            stub(0x590, "NFCID1_LAST", 0x6363),
+            stub(0x594, "NFCID1_2ND_LAST", 0),
+            stub(0x598, "NFCID1_3RD_LAST", 0),
+            stub(0x59C, "AUTOCOLRESCONFIG", 2),
+            stub(0x5A0, "SENSRES", 1),
+            stub(0x5A4, "SELRES", 0),
+        ],
+    ],
 );
 
 /// NFCT: no reader is ever near.

@@ -10,6 +10,7 @@ mod count;
 mod dma;
 mod ecb;
 mod egu;
+mod errata;
 mod ficr;
 mod gpio;
 mod gpiote;
@@ -41,6 +42,7 @@ pub const MODELS: &[ModelEntry] = &[
     ModelEntry::peripheral::<Block<comp::Comp>>(),
     ModelEntry::peripheral::<Block<ecb::Ecb>>(),
     ModelEntry::peripheral::<Block<egu::Egu>>(),
+    ModelEntry::peripheral::<Block<errata::Errata>>(),
     ModelEntry::peripheral::<Block<ficr::Ficr>>(),
     ModelEntry::peripheral::<Block<ficr::RomTable>>(),
     ModelEntry::peripheral::<Block<gpio::Gpio>>(),

@@ -3,7 +3,7 @@
 //! nRF52832 PS v1.4, "PWM".
 
 use consort_core::Time;
-use consort_core::component::{Coverage, Field, NoConfig, Register};
+use consort_core::component::{Field, NoConfig, Register};
 use serde::{Deserialize, Serialize};
 
 use super::block::{EventInfo, Io, Logic, Spec, array, event, f, psel, short, task};
@@ -37,7 +37,7 @@ const LONG: &[Field] = &[f("CNT", 0, 24)];
 
 static SPEC: Spec = Spec::new(
     &[
-        &[task(STOP, "TASKS_STOP"), task(NEXTSTEP, "TASKS_NEXTSTEP").coverage(Coverage::Partial)],
+        &[task(STOP, "TASKS_STOP"), task(NEXTSTEP, "TASKS_NEXTSTEP")],
         array!(wo SEQSTART, 4, "TASKS_SEQSTART[", "]"; 0 1),
     ],
     &[
@@ -58,9 +58,7 @@ static SPEC: Spec = Spec::new(
             Register::rw(MODE, "MODE", 0).fields(&[f("UPDOWN", 0, 1)]),
             Register::rw(COUNTERTOP, "COUNTERTOP", 0x3FF).fields(&[f("COUNTERTOP", 0, 15)]),
             Register::rw(PRESCALER, "PRESCALER", 0).fields(&[f("PRESCALER", 0, 3)]),
-            Register::rw(DECODER, "DECODER", 0)
-                .fields(&[f("LOAD", 0, 2), f("MODE", 8, 1)])
-                .coverage(Coverage::Partial),
+            Register::rw(DECODER, "DECODER", 0).fields(&[f("LOAD", 0, 2), f("MODE", 8, 1)]),
             Register::rw(LOOP, "LOOP", 0).fields(&[f("CNT", 0, 16)]),
         ],
         array!(rw SEQ, 0x20, "SEQ[", "].PTR", 0; 0 1),
@@ -71,15 +69,15 @@ static SPEC: Spec = Spec::new(
     ],
 );
 
-/// PWM.
-///
-/// PWMPERIODEND comes once for each step of the sequence, not for each repetition by REFRESH, unless its
-/// interrupt is enabled.
+/// PWM. It wakes at the end of each period, and at each edge of a pad. A constant level that stays after the
+/// sequence needs neither: then PWMPERIODEND comes only while its interrupt is enabled.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Pwm {
     playing: Option<Playing>,
-    /// When the next step (or, with PWMPERIODEND's interrupt, period) ends.
+    /// When the present period ends.
     next: Time,
+    /// TASKS_NEXTSTEP came in this period.
+    stepped: bool,
     stopping: bool,
     pins: [Option<u8>; 4],
     /// What is on the pads; it stays after the sequence's end, until STOP.
@@ -109,6 +107,13 @@ impl Wave {
         let compare = u64::from(self.compare[channel] & 0x7FFF).min(u64::from(self.top));
         let end = if self.up_and_down { self.period() - compare } else { self.period() };
         (compare, end)
+    }
+
+    /// When the period ends that `now` is in.
+    fn period_end(&self, now: Time) -> Time {
+        let span = self.tick.as_ps().saturating_mul(self.period()).max(1);
+        let periods = now.since(self.begun).as_ps() / span + 1;
+        self.begun + Time::from_ps(span.saturating_mul(periods))
     }
 
     fn ticks(&self, now: Time) -> u64 {
@@ -148,11 +153,6 @@ struct Playing {
 }
 
 impl Pwm {
-    fn period(top: u32, io: &Io<'_, '_>) -> Time {
-        let cycles = u64::from(top.max(3)) << (io.reg(PRESCALER).min(7) + (io.reg(MODE) & 1));
-        Time::from_ps(cycles * 62_500)
-    }
-
     /// Halfwords that one step takes from RAM (PS "PWM", Decoder with EasyDMA, DECODER.LOAD).
     fn width(io: &Io<'_, '_>) -> u32 {
         [1, 2, 4, 4][(io.reg(DECODER) & 3) as usize]
@@ -189,21 +189,13 @@ impl Pwm {
             compare,
         });
         self.put(io);
-        playing.periods = Self::setting(playing.sequence, 8, io) + 1;
-        self.go(playing, top, io);
-    }
-
-    fn go(&mut self, mut playing: Playing, top: u32, io: &Io<'_, '_>) {
-        let each = io.inten() >> 6 & 1 != 0;
-        let periods = if each { 1 } else { playing.periods };
-        playing.periods -= periods.min(playing.periods);
-        let span = Time::from_ps(Self::period(top, io).as_ps().saturating_mul(u64::from(periods.max(1))));
+        self.next = self.wave.map_or(Time::MAX, |wave| wave.period_end(io.now()));
+        playing.periods = Self::setting(playing.sequence, 8, io);
         self.playing = Some(playing);
-        self.next = io.now() + span;
     }
 
     fn start(&mut self, sequence: u32, loops: u32, io: &mut Io<'_, '_>) {
-        self.stopping = false;
+        (self.stopping, self.stepped) = (false, false);
         io.raise(SEQSTARTED + sequence * 4);
         self.load(Playing { sequence, step: 0, periods: 0, loops, ending: false }, io);
     }
@@ -212,8 +204,7 @@ impl Pwm {
         io.raise(SEQEND + playing.sequence * 4);
         let delay = Self::setting(playing.sequence, 12, io);
         if delay > 0 {
-            let top = io.reg(COUNTERTOP);
-            self.go(Playing { ending: true, periods: delay, ..playing }, top, io);
+            self.playing = Some(Playing { ending: true, periods: delay - 1, ..playing });
         } else {
             self.after(playing, io);
         }
@@ -221,7 +212,6 @@ impl Pwm {
 
     /// PS "PWM", Decoder with EasyDMA: with LOOP, sequence 0 and 1 take turns; without, the last value stays.
     fn after(&mut self, playing: Playing, io: &mut Io<'_, '_>) {
-        (self.playing, self.next) = (None, Time::MAX);
         if io.reg(LOOP) == 0 {
             return;
         }
@@ -245,6 +235,20 @@ impl Pwm {
         }
     }
 
+    /// After the sequence nobody needs the ends of the periods of a constant level.
+    fn rest(&mut self, io: &Io<'_, '_>) {
+        let told = io.inten() >> 6 & 1 != 0;
+        if self.playing.is_none() && self.edge == Time::MAX && !told && !self.stopping {
+            self.next = Time::MAX;
+        }
+    }
+
+    fn stopped(&mut self, io: &mut Io<'_, '_>) {
+        (self.playing, self.stopping, self.next) = (None, false, Time::MAX);
+        self.release(io);
+        io.raise(STOPPED);
+    }
+
     /// PS "PWM", Pin configuration: without a waveform the pads are GPIO's.
     fn release(&mut self, io: &mut Io<'_, '_>) {
         self.edge = Time::MAX;
@@ -262,7 +266,15 @@ impl Logic for Pwm {
     type Config = NoConfig;
 
     fn new(_: NoConfig) -> Self {
-        Self { playing: None, next: Time::MAX, stopping: false, pins: [None; 4], wave: None, edge: Time::MAX }
+        Self {
+            playing: None,
+            next: Time::MAX,
+            stepped: false,
+            stopping: false,
+            pins: [None; 4],
+            wave: None,
+            edge: Time::MAX,
+        }
     }
 
     fn spec(&self) -> &'static Spec {
@@ -280,22 +292,18 @@ impl Logic for Pwm {
         match task {
             SEQSTART | 0x00C => self.start((task - SEQSTART) / 4, io.reg(LOOP), io),
             STOP => {
-                // PS "PWM", Pin configuration: STOPPED at the end of the present period.
+                // PS "PWM", TASKS_STOP: STOPPED at the end of the present period; at once when none is played.
                 self.stopping = true;
-                let period = Self::period(io.reg(COUNTERTOP), io);
-                let end = self.wave.map_or(io.now() + period, |wave| {
-                    let span = wave.tick.as_ps().saturating_mul(wave.period()).max(1);
-                    let periods = io.now().since(wave.begun).as_ps() / span + 1;
-                    wave.begun + Time::from_ps(span.saturating_mul(periods))
-                });
-                self.next = if self.playing.is_some() { self.next.min(end) } else { end };
+                self.next = self.wave.map_or(io.now(), |wave| wave.period_end(io.now()));
             }
+            // PS "PWM", DECODER.MODE: it does not start what does not run.
+            NEXTSTEP if self.playing.is_some() => self.stepped = true,
             _ => {}
         }
     }
 
-    fn write(&mut self, offset: u32, value: u32, _: u32, io: &mut Io<'_, '_>) {
-        if offset != ENABLE {
+    fn write(&mut self, offset: u32, value: u32, old: u32, io: &mut Io<'_, '_>) {
+        if offset != ENABLE || value == old {
             return;
         }
         self.release(io);
@@ -315,26 +323,44 @@ impl Logic for Pwm {
             self.put(io);
             return;
         }
-        self.next = Time::MAX;
+        let Some(wave) = self.wave else {
+            self.next = Time::MAX;
+            self.stopped(io);
+            return;
+        };
+        io.raise(PWMPERIODEND);
         if self.stopping {
-            self.stopping = false;
-            self.playing = None;
-            self.release(io);
-            io.raise(STOPPED);
+            self.stopped(io);
             return;
         }
+        self.next = wave.period_end(io.now());
         self.put(io);
-        let Some(playing) = self.playing.take() else { return };
-        io.raise(PWMPERIODEND);
-        if playing.periods > 0 {
-            let top = io.reg(COUNTERTOP);
-            self.go(playing, top, io);
+        let Some(playing) = self.playing.take() else {
+            self.rest(io);
+            return;
+        };
+        // PS "PWM", DECODER.MODE: the step lasts for REFRESH more periods, or until NEXTSTEP.
+        let by_task = io.reg(DECODER) >> 8 & 1 != 0 && !playing.ending;
+        let stepped = std::mem::take(&mut self.stepped);
+        if by_task && !stepped {
+            self.playing = Some(playing);
+        } else if !by_task && playing.periods > 0 {
+            self.playing = Some(Playing { periods: playing.periods - 1, ..playing });
         } else if playing.ending {
             self.after(playing, io);
+            self.rest(io);
         } else if (playing.step + 2) * Self::width(io) <= Self::setting(playing.sequence, 4, io) {
             self.load(Playing { step: playing.step + 1, ..playing }, io);
         } else {
             self.sequence_end(playing, io);
+            self.rest(io);
+        }
+    }
+
+    fn interrupts_changed(&mut self, io: &mut Io<'_, '_>) {
+        if let Some(wave) = self.wave.filter(|_| self.next == Time::MAX) {
+            self.next = wave.period_end(io.now());
+            self.rest(io);
         }
     }
 }
@@ -434,5 +460,50 @@ mod tests {
         let mut rig = one_channel(10, 0);
         rig.run_for(Time::from_us(20));
         assert_eq!(rig.wake, Time::MAX);
+        rig.write(PWMPERIODEND, 0);
+        rig.write(crate::nrf::block::INTENSET, 1 << 6);
+        rig.run_for(Time::from_us(10));
+        assert_eq!((rig.read(PWMPERIODEND), rig.line("irq")), (1, true));
+    }
+
+    #[test]
+    fn every_period_ends_with_its_event() {
+        // PS "PWM", SEQ[n].REFRESH, EVENTS_PWMPERIODEND: emitted at the end of each PWM period.
+        let mut rig = one_channel(3, 0);
+        rig.write(SEQ + 8, 4);
+        let mut ends = Vec::new();
+        for us in 1..=60 {
+            rig.run_until(Time::from_us(us));
+            if rig.read(PWMPERIODEND) != 0 {
+                rig.write(PWMPERIODEND, 0);
+                ends.push(us);
+            }
+        }
+        assert_eq!(ends, [10, 20, 30, 40, 50, 60]);
+    }
+
+    #[test]
+    fn a_task_can_be_what_steps() {
+        // PS "PWM", DECODER.MODE NextStep: a value stays until TASKS_NEXTSTEP.
+        let mut rig = Rig::new(Block::<Pwm>::new(NoConfig {}));
+        rig.host.base = 0x2000_0000;
+        rig.host.memory = vec![2, 0, 5, 0];
+        rig.write(PSEL_OUT, 7);
+        rig.write(PRESCALER, 4); // 1 MHz
+        rig.write(COUNTERTOP, 10);
+        rig.write(DECODER, 1 << 8);
+        rig.write(SEQ, 0x2000_0000);
+        rig.write(SEQ + 4, 2);
+        rig.write(ENABLE, 1);
+        rig.write(SEQSTART, 1);
+        rig.run_until(Time::from_us(35));
+        let first = rig.component.logic.wave.map(|wave| wave.compare[0]);
+        rig.write(NEXTSTEP, 1);
+        rig.run_until(Time::from_us(55));
+        let second = rig.component.logic.wave.map(|wave| wave.compare[0]);
+        assert_eq!((first, second, rig.read(SEQEND)), (Some(2), Some(5), 0));
+        rig.write(NEXTSTEP, 1);
+        rig.run_until(Time::from_us(60));
+        assert_eq!(rig.read(SEQEND), 1);
     }
 }

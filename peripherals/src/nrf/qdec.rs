@@ -2,11 +2,11 @@
 //!
 //! nRF51 Reference Manual v3.0 and nRF52832 PS v1.4, "QDEC".
 
-use consort_core::component::{Coverage, NoConfig, Register};
+use consort_core::component::{NoConfig, Register};
 use consort_core::{Addr, Time};
 use serde::{Deserialize, Serialize};
 
-use super::block::{Io, Logic, NRF51_POWER, Spec, event, f, psel, short, stub, task};
+use super::block::{Io, Logic, NRF51_POWER, Spec, event, f, psel, short, task};
 use super::gpio::Signal;
 
 const START: u32 = 0x000;
@@ -20,13 +20,17 @@ const ACCOF: u32 = 0x108;
 const DBLRDY: u32 = 0x10C;
 const STOPPED: u32 = 0x110;
 const ENABLE: u32 = 0x500;
+const LEDPOL: u32 = 0x504;
 const SAMPLEPER: u32 = 0x508;
 const SAMPLE: u32 = 0x50C;
 const REPORTPER: u32 = 0x510;
 const ACC: u32 = 0x514;
 const ACCREAD: u32 = 0x518;
+const PSEL_LED: u32 = 0x51C;
 const PSEL_A: u32 = 0x520;
 const PSEL_B: u32 = 0x524;
+const DBFEN: u32 = 0x528;
+const LEDPRE: u32 = 0x540;
 const ACCDBL: u32 = 0x544;
 const ACCDBLREAD: u32 = 0x548;
 
@@ -57,17 +61,17 @@ static SPEC: Spec = Spec::new(
     &[
         &[
             Register::rw(ENABLE, "ENABLE", 0).fields(&[f("ENABLE", 0, 1)]),
-            stub(0x504, "LEDPOL", 0),
+            Register::rw(LEDPOL, "LEDPOL", 0).fields(&[f("LEDPOL", 0, 1)]),
             Register::rw(SAMPLEPER, "SAMPLEPER", 0).fields(&[f("SAMPLEPER", 0, 4)]),
             Register::ro(SAMPLE, "SAMPLE", 0),
             Register::rw(REPORTPER, "REPORTPER", 0).fields(&[f("REPORTPER", 0, 4)]),
             Register::ro(ACC, "ACC", 0),
             Register::ro(ACCREAD, "ACCREAD", 0),
-            Register::rw(0x51C, "PSEL.LED", u32::MAX).coverage(Coverage::Stub),
+            Register::rw(PSEL_LED, "PSEL.LED", u32::MAX),
             Register::rw(PSEL_A, "PSEL.A", u32::MAX),
             Register::rw(PSEL_B, "PSEL.B", u32::MAX),
-            stub(0x528, "DBFEN", 0),
-            stub(0x540, "LEDPRE", 0x10),
+            Register::rw(DBFEN, "DBFEN", 0).fields(&[f("DBFEN", 0, 1)]),
+            Register::rw(LEDPRE, "LEDPRE", 0x10).fields(&[f("LEDPRE", 0, 9)]),
             Register::ro(ACCDBL, "ACCDBL", 0).fields(&[f("ACCDBL", 0, 4)]),
             Register::ro(ACCDBLREAD, "ACCDBLREAD", 0).fields(&[f("ACCDBLREAD", 0, 4)]),
         ],
@@ -75,13 +79,19 @@ static SPEC: Spec = Spec::new(
     ],
 );
 
-/// QDEC. Pads are heard by [`Signal`]s; the LED and the debounce filter are not modelled.
+/// QDEC. Pads are heard by [`Signal`]s.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Qdec {
     levels: u64,
     last: u32,
     samples: u32,
     next: Time,
+    /// When the LED goes on for the next sample.
+    led: Time,
+    /// When an input last changed.
+    changed: Time,
+    /// The pad that the LED has taken.
+    lit: Option<u8>,
 }
 
 impl Qdec {
@@ -95,8 +105,35 @@ impl Qdec {
         u32::from(level(PSEL_A)) << 1 | u32::from(level(PSEL_B))
     }
 
+    /// PS "QDEC", LED output: on LEDPRE microseconds before the sample.
+    fn lead(io: &Io<'_, '_>) -> Time {
+        Time::from_us(u64::from(io.reg(LEDPRE)))
+    }
+
+    fn light(&mut self, on: bool, io: &mut Io<'_, '_>) {
+        if let Some(pin) = self.lit {
+            Signal::Take { pin, level: Some(on == (io.reg(LEDPOL) & 1 != 0)) }.send(io);
+        }
+    }
+
+    fn begin(&mut self, io: &mut Io<'_, '_>) {
+        self.next = io.now() + Self::period(io);
+        self.led =
+            if self.lit.is_some() { self.next - Self::lead(io).min(Self::period(io)) } else { Time::MAX };
+    }
+
+    fn stop(&mut self, io: &mut Io<'_, '_>) {
+        (self.next, self.led) = (Time::MAX, Time::MAX);
+        self.light(false, io);
+        if let Some(pin) = self.lit.take() {
+            Signal::Take { pin, level: None }.send(io);
+        }
+    }
+
     fn sample(&mut self, io: &mut Io<'_, '_>) {
-        let now = self.phase(io);
+        // PS "QDEC", Debounce filters: what changed while the LED was on is not believed yet.
+        let unsteady = io.reg(DBFEN) & 1 != 0 && self.changed + Self::lead(io) > io.now();
+        let now = if unsteady { self.last } else { self.phase(io) };
         // PS table 90: Gray code steps; both phases at once is a double transition.
         let step: i32 = match (self.last, now) {
             (0b00, 0b01) | (0b01, 0b11) | (0b11, 0b10) | (0b10, 0b00) => -1,
@@ -137,7 +174,15 @@ impl Logic for Qdec {
     type Config = NoConfig;
 
     fn new(_: NoConfig) -> Self {
-        Self { levels: 0, last: 0, samples: 0, next: Time::MAX }
+        Self {
+            levels: 0,
+            last: 0,
+            samples: 0,
+            next: Time::MAX,
+            led: Time::MAX,
+            changed: Time::ZERO,
+            lit: None,
+        }
     }
 
     fn spec(&self) -> &'static Spec {
@@ -149,7 +194,8 @@ impl Logic for Qdec {
     }
 
     fn reset(&mut self, _: &mut Io<'_, '_>) {
-        (self.last, self.samples, self.next) = (0, 0, Time::MAX);
+        let Self { levels, changed, .. } = *self;
+        *self = Self { levels, changed, ..Self::new(NoConfig {}) };
     }
 
     fn task(&mut self, task: u32, io: &mut Io<'_, '_>) {
@@ -157,10 +203,12 @@ impl Logic for Qdec {
             START if io.reg(ENABLE) != 0 => {
                 self.last = self.phase(io);
                 self.samples = 0;
-                self.next = io.now() + Self::period(io);
+                self.lit = psel(io.reg(PSEL_LED));
+                self.light(false, io);
+                self.begin(io);
             }
             STOP => {
-                self.next = Time::MAX;
+                self.stop(io);
                 io.raise(STOPPED);
             }
             _ => {}
@@ -175,19 +223,30 @@ impl Logic for Qdec {
         }
     }
 
-    fn bus_event(&mut self, addr: Addr, _: &mut Io<'_, '_>) {
+    fn bus_event(&mut self, addr: Addr, io: &mut Io<'_, '_>) {
         if let Some(Signal::Level { pin, level }) = Signal::parse(addr) {
+            let before = self.phase(io);
             self.levels = self.levels & !(1 << pin) | u64::from(level) << pin;
+            if self.phase(io) != before {
+                self.changed = io.now();
+            }
         }
     }
 
     fn deadline(&self) -> Time {
-        self.next
+        self.next.min(self.led)
     }
 
     fn wake(&mut self, io: &mut Io<'_, '_>) {
-        self.next = io.now() + Self::period(io);
-        self.sample(io);
+        if self.led <= io.now() {
+            self.led = Time::MAX;
+            self.light(true, io);
+        }
+        if self.next <= io.now() {
+            self.light(false, io);
+            self.begin(io);
+            self.sample(io);
+        }
     }
 }
 
@@ -197,6 +256,56 @@ mod tests {
     use crate::nrf::block::Block;
     use consort_core::component::{Component, Model};
     use consort_core::testing::Rig;
+
+    fn levels(rig: &mut Rig<Block<Qdec>>, pin: u8, level: bool) {
+        let at = Signal::Level { pin, level }.addr();
+        rig.with(|qdec, cx| qdec.bus_event(at, cx));
+    }
+
+    #[test]
+    fn the_led_shines_before_each_sample() {
+        // PS "QDEC", LED output, LEDPRE, LEDPOL.
+        let mut rig = Rig::new(Block::<Qdec>::new(NoConfig {}));
+        rig.write(PSEL_LED, 9);
+        rig.write(LEDPRE, 20);
+        rig.write(LEDPOL, 1);
+        rig.write(ENABLE, 1);
+        rig.write(START, 1);
+        let mut told = Vec::new();
+        for us in 0..=300 {
+            rig.run_until(Time::from_us(us));
+            told.extend(rig.events.drain(..).filter_map(|event| match Signal::parse(u64::from(event)) {
+                Some(Signal::Take { pin: 9, level }) => Some((us, level)),
+                _ => None,
+            }));
+        }
+        let expected =
+            [(0, false), (108, true), (128, false), (236, true), (256, false)].map(|(us, on)| (us, Some(on)));
+        assert_eq!(told, expected);
+        rig.write(STOP, 1);
+        let last = rig.events.iter().rev().find_map(|event| Signal::parse(u64::from(*event)));
+        assert_eq!(last, Some(Signal::Take { pin: 9, level: None }), "GPIO's again");
+    }
+
+    #[test]
+    fn the_filter_waits_for_a_steady_input() {
+        // PS "QDEC", Debounce filters.
+        let accumulated = |filter: u32| {
+            let mut rig = Rig::new(Block::<Qdec>::new(NoConfig {}));
+            rig.write(PSEL_A, 3);
+            rig.write(PSEL_B, 4);
+            rig.write(DBFEN, filter);
+            rig.write(ENABLE, 1);
+            rig.write(START, 1);
+            rig.run_until(Time::from_us(120));
+            levels(&mut rig, 3, true);
+            rig.run_until(Time::from_us(130));
+            let first = rig.read(ACC);
+            rig.run_until(Time::from_us(260));
+            [first, rig.read(ACC)]
+        };
+        assert_eq!([accumulated(0), accumulated(1)], [[1, 1], [0, 1]]);
+    }
 
     #[test]
     fn a_turn_is_counted_and_reported() {

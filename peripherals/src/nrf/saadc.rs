@@ -7,7 +7,7 @@ use consort_core::component::{Channel, Field, NoConfig, Register, SetError, Valu
 use serde::{Deserialize, Serialize};
 
 use super::adc::Inputs;
-use super::block::{EventInfo, Io, Logic, Regs, Spec, array, event, f, task};
+use super::block::{EventInfo, Io, Logic, NRF51_POWER, Regs, Spec, array, event, f, task};
 use super::dma;
 
 const START: u32 = 0x000;
@@ -82,6 +82,8 @@ static SPEC: Spec = Spec::new(
         array!(rw PSELN, 0x10, "CH[", "].PSELN", 0, INPUT; 0 1 2 3 4 5 6 7),
         array!(rw CONFIG, 0x10, "CH[", "].CONFIG", 0x2_0000, CONFIG_FIELDS; 0 1 2 3 4 5 6 7),
         array!(rw LIMIT, 0x10, "CH[", "].LIMIT", 0x7FFF_8000; 0 1 2 3 4 5 6 7),
+        array!(stub 0x640, 4, "ERRATUM_212[", "]", 0; 0 1 2),
+        NRF51_POWER,
     ],
 );
 

@@ -6,7 +6,7 @@ use consort_core::Time;
 use consort_core::component::{Coverage, NoConfig, Register};
 use serde::{Deserialize, Serialize};
 
-use super::block::{Io, Logic, Spec, event, f, stub, task};
+use super::block::{Io, Logic, Spec, erratum, event, f, stub, task};
 use super::dma;
 
 const START: u32 = 0x000;
@@ -111,12 +111,16 @@ impl Logic for Pdm {
 const RXPTRUPD: u32 = 0x104;
 const I2S_STOPPED: u32 = 0x108;
 const TXPTRUPD: u32 = 0x114;
+const MODE: u32 = 0x504;
 const RXEN: u32 = 0x508;
 const TXEN: u32 = 0x50C;
+const MCKEN: u32 = 0x510;
 const MCKFREQ: u32 = 0x514;
 const RATIO: u32 = 0x518;
 const SWIDTH: u32 = 0x51C;
+const CHANNELS: u32 = 0x528;
 const RXD_PTR: u32 = 0x538;
+const TXD_PTR: u32 = 0x540;
 const RXTXD_MAXCNT: u32 = 0x550;
 
 static I2S: Spec = Spec::new(
@@ -129,19 +133,21 @@ static I2S: Spec = Spec::new(
     &[],
     &[&[
         Register::rw(ENABLE, "ENABLE", 0).fields(&[f("ENABLE", 0, 1)]),
-        stub(0x504, "CONFIG.MODE", 0),
+        Register::rw(MODE, "CONFIG.MODE", 0).fields(&[f("MODE", 0, 1)]),
         Register::rw(RXEN, "CONFIG.RXEN", 0).fields(&[f("RXEN", 0, 1)]),
         Register::rw(TXEN, "CONFIG.TXEN", 1).fields(&[f("TXEN", 0, 1)]),
-        stub(0x510, "CONFIG.MCKEN", 1),
+        Register::rw(MCKEN, "CONFIG.MCKEN", 1).fields(&[f("MCKEN", 0, 1)]),
         Register::rw(MCKFREQ, "CONFIG.MCKFREQ", 0x2000_0000),
         Register::rw(RATIO, "CONFIG.RATIO", 6).fields(&[f("RATIO", 0, 4)]),
         Register::rw(SWIDTH, "CONFIG.SWIDTH", 1).fields(&[f("SWIDTH", 0, 2)]),
         stub(0x520, "CONFIG.ALIGN", 0),
         stub(0x524, "CONFIG.FORMAT", 0),
-        stub(0x528, "CONFIG.CHANNELS", 0),
+        Register::rw(CHANNELS, "CONFIG.CHANNELS", 0).fields(&[f("CHANNELS", 0, 2)]),
         Register::rw(RXD_PTR, "RXD.PTR", 0),
-        stub(0x540, "TXD.PTR", 0),
+        Register::rw(TXD_PTR, "TXD.PTR", 0),
         Register::rw(RXTXD_MAXCNT, "RXTXD.MAXCNT", 0).fields(&[f("MAXCNT", 0, 14)]),
+        erratum(0x038, "ERRATUM_194[0]", 0),
+        erratum(0x03C, "ERRATUM_194[1]", 0),
         stub(0x560, "PSEL.MCK", u32::MAX),
         stub(0x564, "PSEL.SCK", u32::MAX),
         stub(0x568, "PSEL.LRCK", u32::MAX),
@@ -150,7 +156,7 @@ static I2S: Spec = Spec::new(
     ]],
 );
 
-/// I2S as master: what is played is not heard, what is recorded is silence.
+/// I2S: what is played is read from RAM and not heard, what is recorded is silence. A slave's clocks never come.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct I2s {
     end: Time,
@@ -161,12 +167,19 @@ impl I2s {
     fn begin(&mut self, io: &mut Io<'_, '_>) {
         let words = io.reg(RXTXD_MAXCNT).max(1);
         self.receiving = (io.reg(RXEN) != 0).then(|| (io.reg(RXD_PTR), words));
-        // PS "I2S", Left right clock (LRCK): LRCK = MCK / RATIO; a frame is two samples of SWIDTH.
+        // PS "I2S", Left right clock (LRCK): LRCK = MCK / RATIO; a frame is a left and a right sample.
         let master = ((u64::from(io.reg(MCKFREQ)) * 32_000_000) >> 32).max(10_000);
         let ratio = [32, 48, 64, 96, 128, 192, 256, 384, 512][io.reg(RATIO).min(8) as usize];
-        let frames_per_word = [2, 1, 1, 1][(io.reg(SWIDTH) & 3) as usize];
-        let ps = u64::from(words) * frames_per_word * ratio * 1_000_000_000_000 / master;
-        self.end = io.now() + Time::from_ps(ps);
+        // PS "I2S", EasyDMA: a word holds four samples of 8 bits, two of 16, one of 24; with CHANNELS left or
+        // right only one sample of each frame is in memory.
+        let samples_per_word = [4, 2, 1, 1][(io.reg(SWIDTH) & 3) as usize];
+        let samples = u64::from(words) * samples_per_word * if io.reg(CHANNELS) & 3 == 0 { 1 } else { 2 };
+        let ps = samples * ratio * 1_000_000_000_000 / (2 * master);
+        let clocked = io.reg(MODE) & 1 == 0 && io.reg(MCKEN) & 1 != 0;
+        self.end = if clocked { io.now() + Time::from_ps(ps) } else { Time::MAX };
+        if clocked && io.reg(TXEN) != 0 {
+            dma::read(io, io.reg(TXD_PTR), words as usize * 4);
+        }
         if self.receiving.is_some() {
             io.raise(RXPTRUPD);
         }
@@ -220,6 +233,52 @@ mod tests {
     use crate::nrf::block::Block;
     use consort_core::component::Model;
     use consort_core::testing::Rig;
+
+    #[test]
+    fn words_of_sound_last_as_long_as_their_samples() {
+        // PS "I2S", Left right clock (LRCK), EasyDMA: 32 MHz / 8 / 256 is 15625 frames a second.
+        let took = |width: u32, channels: u32| {
+            let mut rig = Rig::new(Block::<I2s>::new(NoConfig {}));
+            rig.host.base = 0x2000_0000;
+            rig.host.memory = vec![9; 64];
+            for (offset, value) in [(MCKFREQ, 0x2000_0000), (RATIO, 6), (SWIDTH, width), (CHANNELS, channels)]
+            {
+                rig.write(offset, value);
+            }
+            for (offset, value) in [(RXEN, 1), (RXD_PTR, 0x2000_0000), (TXD_PTR, 0x2000_0020)] {
+                rig.write(offset, value);
+            }
+            rig.write(RXTXD_MAXCNT, 4);
+            rig.write(ENABLE, 1);
+            rig.write(START, 1);
+            assert_eq!((rig.read(RXPTRUPD), rig.read(TXPTRUPD)), (1, 1));
+            rig.write(RXPTRUPD, 0);
+            let end = rig.wake;
+            rig.run_until(end - Time::from_ps(1));
+            assert_eq!((rig.read(RXPTRUPD), rig.host.memory[0]), (0, 9));
+            rig.run_until(end);
+            assert_eq!((rig.read(RXPTRUPD), rig.host.memory[15], rig.host.memory[16]), (1, 0, 9));
+            end
+        };
+        assert_eq!([took(0, 0), took(1, 0), took(2, 0)], [512, 256, 128].map(Time::from_us));
+        assert_eq!(took(1, 1), Time::from_us(512));
+    }
+
+    #[test]
+    fn a_slave_waits_for_its_clocks_and_flash_is_not_played() {
+        // PS "I2S", Mode; EasyDMA: RAM only.
+        let mut rig = Rig::new(Block::<I2s>::new(NoConfig {}));
+        rig.write(ENABLE, 1);
+        rig.write(MODE, 1);
+        rig.write(START, 1);
+        assert_eq!(rig.wake, Time::MAX);
+        rig.write(STOP, 1);
+        assert_eq!(rig.read(I2S_STOPPED), 1);
+        rig.write(MODE, 0);
+        rig.write(TXD_PTR, 0x1000);
+        rig.write(START, 1);
+        assert!(rig.log.iter().any(|(_, text)| text.contains("which is not RAM")));
+    }
 
     #[test]
     fn buffers_fill_at_the_sample_rate() {

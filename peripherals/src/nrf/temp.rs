@@ -6,7 +6,7 @@ use consort_core::Time;
 use consort_core::component::{Channel, Register, SetError, Value};
 use serde::{Deserialize, Serialize};
 
-use super::block::{Io, Logic, NRF51_POWER, Series, SeriesConfig, Spec, event, number, stub, task};
+use super::block::{Io, Logic, NRF51_POWER, Series, SeriesConfig, Spec, erratum, event, number, stub, task};
 
 const START: u32 = 0x000;
 const STOP: u32 = 0x004;
@@ -41,7 +41,7 @@ static SPEC51: Spec = Spec::new(
     &[TASKS],
     &[&[event(DATARDY, "EVENTS_DATARDY", 0)]],
     &[],
-    &[&[Register::ro(TEMP, "TEMP", 0)], NRF51_POWER],
+    &[&[Register::ro(TEMP, "TEMP", 0), erratum(0x504, "ERRATUM_31", 0)], NRF51_POWER],
 );
 static SPEC52: Spec = Spec::new(
     &[TASKS],

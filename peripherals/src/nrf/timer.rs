@@ -7,7 +7,7 @@ use consort_core::component::Register;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::block::{Io, Logic, NRF51_POWER, Series, Short, Spec, array, f, short, task};
+use super::block::{Io, Logic, NRF51_POWER, Series, Short, Spec, array, erratum, f, short, task};
 use super::count::Run;
 
 const START: u32 = 0x000;
@@ -50,7 +50,7 @@ static SPEC51: Spec = Spec::new(
     &[TASKS, array!(wo CAPTURE, 4, "TASKS_CAPTURE[", "]"; 0 1 2 3)],
     &[array!(event COMPARE, 4, "EVENTS_COMPARE[", "]", 16, 1; 0 1 2 3)],
     SHORTS4,
-    &[REGISTERS, array!(rw CC, 4, "CC[", "]", 0; 0 1 2 3), NRF51_POWER],
+    &[REGISTERS, array!(rw CC, 4, "CC[", "]", 0; 0 1 2 3), &[erratum(0xC0C, "ERRATUM_73", 0)], NRF51_POWER],
 );
 static SPEC4: Spec = Spec::new(
     &[TASKS, array!(wo CAPTURE, 4, "TASKS_CAPTURE[", "]"; 0 1 2 3)],

@@ -31,6 +31,9 @@ pub struct RadioConfig {
     /// Added to TXPOWER and taken from what arrives, in dB: antenna gain or loss, default 0.
     #[serde(default)]
     pub antenna: i16,
+    /// Whether it has the registers of direction finding (nRF52833), default false.
+    #[serde(default)]
+    pub direction_finding: bool,
 }
 
 /// STATE's values (PS "RADIO", STATE).
@@ -53,6 +56,8 @@ enum State {
 enum Step {
     /// Ramp-up is over.
     Ready,
+    /// The carrier of a transmitter that is not started goes on the air, or goes on.
+    Carrier,
     /// The packet is read from RAM and goes on the air.
     Launch,
     /// The address is sent.
@@ -67,6 +72,8 @@ enum Step {
     RxAddress,
     /// Six bytes of payload are in: the device address.
     RxDevice,
+    /// Four bytes of an IEEE 802.15.4 MAC header are in.
+    RxHeader,
     /// The payload is in.
     RxPayload,
     /// The CRC is in.
@@ -106,7 +113,7 @@ struct Reception {
 /// Limits: a receiver notices energy one medium latency (24 us unless the fleet says otherwise) after it
 /// begins, so RSSI, ED and CCA miss what began later than that. CCA's correlator modes count any
 /// IEEE 802.15.4 signal as a carrier. Bits of a packet that another one disturbs are random.
-/// Direction finding, MHRMATCH, TEST and the constant carrier are not modelled.
+/// Direction finding is not modelled.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Radio {
     config: RadioConfig,
@@ -123,6 +130,8 @@ pub struct Radio {
     /// When the bit counter began, and a bit's nanoseconds then.
     counting: Option<(Time, u64)>,
     energy: Option<Energy>,
+    /// The unmodulated carrier that it has on the air.
+    carrier: Option<Packet>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -142,6 +151,12 @@ const EARLY: Time = Time::from_us(4);
 /// so
 /// that CCM, started by READY through PPI, can write it.
 const FETCH: Time = Time::from_us(1);
+/// More than a medium's latency: what is told again is there before the last telling ends.
+const LATE: Time = Time::from_ms(1);
+/// A carrier that does not last so long is not told of: nobody could notice it.
+const BRIEF: Time = Time::from_us(20);
+/// A carrier is told again after so long, so that its end cannot be lost for ever.
+const CARRIER: Time = Time::from_ms(10);
 /// Nothing on the air: thermal noise in the receiver's bandwidth, thousandths of dBm.
 const NOISE: i32 = -100_000;
 /// nRF52840 PS "RADIO", Energy detection (ED): ED_RSSIOFFS.
@@ -231,6 +246,7 @@ impl Radio {
 
     fn stop_air(&mut self) {
         self.cancel(&[
+            Step::Carrier,
             Step::Launch,
             Step::TxAddress,
             Step::TxPayload,
@@ -238,6 +254,7 @@ impl Radio {
             Step::FrameStart,
             Step::RxAddress,
             Step::RxDevice,
+            Step::RxHeader,
             Step::RxPayload,
             Step::RxEnd,
             Step::BitCount,
@@ -245,6 +262,49 @@ impl Radio {
         self.reception = None;
         self.transmission = None;
         self.counting = None;
+    }
+
+    /// PS "RADIO", MODECNF0.DTX: between READY and START, and between END and what follows, a transmitter sends a
+    /// carrier; on nRF51 only with TEST.CONSTCARRIER (RM "RADIO", TEST).
+    fn idle(&mut self, io: &Io<'_, '_>) {
+        self.state = State::TxIdle;
+        if self.config.series == Series::Nrf52 || io.reg(TEST) & 1 != 0 {
+            self.plan(io.now() + BRIEF, Step::Carrier);
+        }
+    }
+
+    /// Puts the carrier on the air, or tells that it goes on.
+    fn carry(&mut self, io: &mut Io<'_, '_>) {
+        let now = io.now();
+        let start = self.carrier.as_ref().map_or(now + self.tx_delay(), |carrier| carrier.start);
+        let carrier = Packet {
+            start,
+            address_end: start,
+            end: now + CARRIER + LATE,
+            mhz: Self::mhz(io),
+            modulation: modulation(io.reg(MODE)).unwrap_or(Modulation::Gfsk1M),
+            address: 0,
+            address_bits: 0,
+            power: self.power_sent(io),
+            bits: Vec::new(),
+            bit_count: 0,
+        };
+        io.cx.send(carrier.encode());
+        self.carrier = Some(carrier);
+        self.plan(now + CARRIER, Step::Carrier);
+    }
+
+    /// The carrier ends now.
+    fn drop_carrier(&mut self, io: &mut Io<'_, '_>) {
+        self.cancel(&[Step::Carrier]);
+        if let Some(carrier) = self.carrier.take() {
+            let end = (io.now() + self.tx_delay()).max(carrier.start);
+            io.cx.send(Packet { end, ..carrier }.encode());
+        }
+    }
+
+    fn power_sent(&self, io: &Io<'_, '_>) -> i32 {
+        1_000 * (i32::from(io.reg(TXPOWER) as u8 as i8) + i32::from(self.config.antenna))
     }
 
     fn enable(&mut self, tx: bool, io: &mut Io<'_, '_>) {
@@ -258,6 +318,7 @@ impl Radio {
             return;
         }
         self.stop_air();
+        self.drop_carrier(io);
         let mut ready = io.now() + self.ramp_up(tx, io);
         // PS "RADIO", Interframe spacing: TIFS is kept when the shorts do the turn-around; a longer ramp-up
         // wins.
@@ -277,6 +338,7 @@ impl Radio {
             State::TxDisable | State::RxDisable => {}
             _ => {
                 self.stop_air();
+                self.drop_carrier(io);
                 self.stop_energy();
                 self.cancel(&[Step::Ready]);
                 self.state = if tx { State::TxDisable } else { State::RxDisable };
@@ -305,6 +367,7 @@ impl Radio {
         match self.state {
             State::TxIdle => {
                 self.state = State::Tx;
+                self.drop_carrier(io);
                 self.plan(io.now() + FETCH, Step::Launch);
             }
             State::RxIdle => {
@@ -337,7 +400,6 @@ impl Radio {
         }
         self.plan(after(first_bit + u64::from(payload_bits) * bit), Step::TxPayload);
         self.plan(after(end), Step::TxEnd);
-        let power = 1_000 * (i32::from(io.reg(TXPOWER) as u8 as i8) + i32::from(self.config.antenna));
         let packet = Packet {
             start: began + self.tx_delay(),
             address_end: after(address_at) + self.tx_delay(),
@@ -346,7 +408,7 @@ impl Radio {
             modulation,
             address: on_air.0,
             address_bits: on_air.1,
-            power,
+            power: self.power_sent(io),
             bits: bits.bytes,
             bit_count: bits.len,
         };
@@ -411,11 +473,15 @@ impl Radio {
         if io.reg(DACNF) & 0xFF != 0 && parsed.payload_bits >= parsed.head_bits + 48 {
             self.plan(at(parsed.head_bits + 48), Step::RxDevice);
         }
+        let header = packet.modulation == Modulation::Oqpsk250k && io.reg(MHRMATCHMAS) != 0;
+        if header && parsed.payload_bits >= parsed.head_bits + 32 {
+            self.plan(at(parsed.head_bits + 32), Step::RxHeader);
+        }
         self.plan(at(parsed.payload_bits), Step::RxPayload);
         self.plan(at(parsed.bits) + Time::from_ns(tail_ns(packet.modulation)), Step::RxEnd);
         io.set(RXMATCH, u32::from(n));
         let ci = u32::from(packet.modulation == Modulation::Coded500k);
-        io.set(PDUSTAT, ci << 1);
+        io.set(PDUSTAT, ci << 1 | u32::from(parsed.cut));
         let ptr = io.reg(PACKETPTR);
         self.reception = Some(Reception { packet, ptr, first_bit: first_bit + delay, bit, ram_done: 0 });
         io.raise(ADDRESS);
@@ -487,7 +553,9 @@ impl Radio {
     fn finish(&mut self, on_air: Time, io: &mut Io<'_, '_>) {
         self.counting = None;
         self.cancel(&[Step::BitCount]);
-        let turns = io.shorts() & (1 << 1 | 1 << 20) != 0 && io.shorts() & 0b1100 != 0;
+        // PS "RADIO", MODECNF0.RU: with the fast ramp-up hardware does not keep TIFS.
+        let fast = io.reg(MODECNF0) & 1 != 0;
+        let turns = !fast && io.shorts() & (1 << 1 | 1 << 20) != 0 && io.shorts() & 0b1100 != 0;
         self.spacing = turns.then_some(on_air);
         io.raise(END);
         io.raise(PHYEND);
@@ -511,6 +579,16 @@ impl Radio {
             io.set(DAI, n);
         }
         io.raise(if found.is_some() { DEVMATCH } else { DEVMISS });
+    }
+
+    /// PS "RADIO", MHRMATCHCONF, MHRMATCHMAS: the first four bytes after the length, where the mask has ones.
+    fn header(&mut self, io: &mut Io<'_, '_>) {
+        let Some(parsed) = self.store(false, io) else { return };
+        let first = parsed.ram.get(parsed.head..).and_then(|bytes| bytes.first_chunk());
+        let header = first.map_or(0, |bytes| u32::from_le_bytes(*bytes));
+        if (header ^ io.reg(MHRMATCHCONF)) & io.reg(MHRMATCHMAS) == 0 {
+            io.raise(MHRMATCH);
+        }
     }
 
     /// The strongest thing on this frequency at some time between two instants.
@@ -557,6 +635,7 @@ impl Radio {
         let mhz = Self::mhz(io);
         let carrier = self.heard.iter().map(|heard| &heard.packet).any(|packet| {
             packet.modulation == Modulation::Oqpsk250k
+                && packet.address_bits != 0
                 && packet.mhz == mhz
                 && packet.power >= self.sensitivity(packet.modulation)
                 && packet.start <= io.now()
@@ -586,21 +665,27 @@ impl Radio {
         match step {
             Step::Ready => {
                 let tx = self.state == State::TxRu;
-                self.state = if tx { State::TxIdle } else { State::RxIdle };
+                if tx {
+                    self.idle(io);
+                } else {
+                    self.state = State::RxIdle;
+                }
                 io.raise(READY);
                 io.raise(if tx { TXREADY } else { RXREADY });
             }
+            Step::Carrier => self.carry(io),
             Step::Launch => self.launch(io),
             Step::TxAddress => io.raise(ADDRESS),
             Step::FrameStart => io.raise(FRAMESTART),
             Step::TxPayload => io.raise(PAYLOAD),
             Step::TxEnd => {
-                self.state = State::TxIdle;
+                self.idle(io);
                 let on_air = self.transmission.take().map_or(io.now(), |packet| packet.end);
                 self.finish(on_air, io);
             }
             Step::RxAddress => self.rx_address(io),
             Step::RxDevice => self.device(io),
+            Step::RxHeader => self.header(io),
             Step::RxPayload => {
                 self.store(false, io);
                 io.raise(PAYLOAD);
@@ -638,12 +723,14 @@ impl Logic for Radio {
             transmission: None,
             counting: None,
             energy: None,
+            carrier: None,
         }
     }
 
     fn spec(&self) -> &'static Spec {
         match self.config.series {
             Series::Nrf51 => &SPEC51,
+            Series::Nrf52 if self.config.direction_finding => &SPEC52833,
             Series::Nrf52 => &SPEC52,
         }
     }
@@ -668,7 +755,8 @@ impl Logic for Radio {
     }
 
     /// What is on the air does not care.
-    fn reset(&mut self, _: &mut Io<'_, '_>) {
+    fn reset(&mut self, io: &mut Io<'_, '_>) {
+        self.drop_carrier(io);
         let heard = std::mem::take(&mut self.heard);
         *self = Self { heard, ..Self::new(self.config) };
     }
@@ -685,7 +773,7 @@ impl Logic for Radio {
             STOP => match self.state {
                 State::Tx => {
                     self.stop_air();
-                    self.state = State::TxIdle;
+                    self.idle(io);
                 }
                 State::Rx => {
                     self.stop_air();
@@ -740,6 +828,18 @@ impl Logic for Radio {
         };
         let now = io.now();
         packet.power = packet.power.saturating_add(1_000 * i32::from(self.config.antenna));
+        // The end of a carrier that it has heard of, or that the carrier goes on.
+        let known = |heard: &&mut Heard| {
+            heard.packet.address_bits == 0
+                && heard.packet.start == packet.start
+                && heard.packet.mhz == packet.mhz
+        };
+        if packet.address_bits == 0
+            && let Some(carrier) = self.heard.iter_mut().find(known)
+        {
+            carrier.packet.end = packet.end;
+            return;
+        }
         // What ended long ago can neither be measured nor disturb a packet still being received.
         let oldest = self.reception.as_ref().map_or(now, |reception| reception.packet.start);
         let since = self.energy.map_or(oldest, |energy| oldest.min(energy.since));

@@ -197,6 +197,8 @@ pub struct Parsed {
     pub crc: u32,
     /// Whether it is right (always, without CRC).
     pub crc_ok: bool,
+    /// Its LENGTH asks for more than PCNF1.MAXLEN.
+    pub cut: bool,
 }
 
 impl Layout {
@@ -245,8 +247,11 @@ impl Layout {
 
     /// How many payload bytes a LENGTH field stands for.
     fn payload(&self, length: u32) -> u32 {
-        let length = if self.crc_in_length { length.saturating_sub(self.crc_bytes) } else { length };
-        (length + self.fixed).min(self.most)
+        self.wanted(length).min(self.most)
+    }
+
+    fn wanted(&self, length: u32) -> u32 {
+        self.fixed + if self.crc_in_length { length.saturating_sub(self.crc_bytes) } else { length }
     }
 
     /// Puts the packet in `ram` on the air; also tells how many bits end with the payload.
@@ -322,7 +327,8 @@ impl Layout {
         // A packet that ended before its LENGTH says has lost its CRC.
         let whole = bits.len >= total;
         let crc_ok = self.crc_bytes == 0 || whole && received == crc.value;
-        Parsed { ram, head, head_bits, payload_bits, bits: total, crc: received, crc_ok }
+        let cut = self.wanted(length) > self.most;
+        Parsed { ram, head, head_bits, payload_bits, bits: total, crc: received, crc_ok, cut }
     }
 }
 

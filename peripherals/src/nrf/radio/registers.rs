@@ -2,7 +2,7 @@
 
 use consort_core::component::{Coverage, Field, Register};
 
-use super::block::{EventInfo, NRF51_POWER, Short, Spec, array, event, f, short, stub, task};
+use super::block::{EventInfo, NRF51_POWER, Short, Spec, array, erratum, event, f, short, stub, task};
 
 macro_rules! offsets {
     ($($name:ident = $offset:literal;)*) => { $(pub const $name: u32 = $offset;)* };
@@ -14,12 +14,13 @@ offsets! {
     READY = 0x100; ADDRESS = 0x104; PAYLOAD = 0x108; END = 0x10C; DISABLED = 0x110; DEVMATCH = 0x114;
     DEVMISS = 0x118; RSSIEND = 0x11C; BCMATCH = 0x128; CRCOK = 0x130; CRCERROR = 0x134; FRAMESTART = 0x138;
     EDEND = 0x13C; EDSTOPPED = 0x140; CCAIDLE = 0x144; CCABUSY = 0x148; CCASTOPPED = 0x14C; RATEBOOST = 0x150;
-    TXREADY = 0x154; RXREADY = 0x158; PHYEND = 0x16C;
+    TXREADY = 0x154; RXREADY = 0x158; MHRMATCH = 0x15C; PHYEND = 0x16C;
     CRCSTATUS = 0x400; RXMATCH = 0x408; RXCRC = 0x40C; DAI = 0x410; PDUSTAT = 0x414;
     PACKETPTR = 0x504; FREQUENCY = 0x508; TXPOWER = 0x50C; MODE = 0x510; PCNF0 = 0x514; PCNF1 = 0x518;
     BASE0 = 0x51C; BASE1 = 0x520; PREFIX0 = 0x524; TXADDRESS = 0x52C; RXADDRESSES = 0x530; CRCCNF = 0x534;
-    CRCPOLY = 0x538; CRCINIT = 0x53C; TIFS = 0x544; RSSISAMPLE = 0x548; STATE = 0x550; DATAWHITEIV = 0x554;
-    BCC = 0x560; DAB = 0x600; DAP = 0x620; DACNF = 0x640; MODECNF0 = 0x650; SFD = 0x660; EDCNT = 0x664;
+    CRCPOLY = 0x538; CRCINIT = 0x53C; TEST = 0x540; TIFS = 0x544; RSSISAMPLE = 0x548; STATE = 0x550; DATAWHITEIV = 0x554;
+    BCC = 0x560; DAB = 0x600; DAP = 0x620; DACNF = 0x640; MHRMATCHCONF = 0x644; MHRMATCHMAS = 0x648;
+    MODECNF0 = 0x650; SFD = 0x660; EDCNT = 0x664;
     EDSAMPLE = 0x668; CCACTRL = 0x66C;
 }
 
@@ -63,7 +64,7 @@ const EVENTS52: &[EventInfo] = &[
     event(RATEBOOST, "EVENTS_RATEBOOST", 20),
     event(TXREADY, "EVENTS_TXREADY", 21),
     event(RXREADY, "EVENTS_RXREADY", 22),
-    event(0x15C, "EVENTS_MHRMATCH", 23),
+    event(MHRMATCH, "EVENTS_MHRMATCH", 23),
     event(0x168, "EVENTS_SYNC", 26),
     event(PHYEND, "EVENTS_PHYEND", 27),
 ];
@@ -135,7 +136,6 @@ const COMMON: &[Register] = &[
     Register::rw(CRCCNF, "CRCCNF", 0).fields(&[f("LEN", 0, 2), f("SKIPADDR", 8, 2)]),
     Register::rw(CRCPOLY, "CRCPOLY", 0).fields(&[f("CRCPOLY", 0, 24)]),
     Register::rw(CRCINIT, "CRCINIT", 0).fields(&[f("CRCINIT", 0, 24)]),
-    stub(0x540, "TEST", 0),
     Register::rw(TIFS, "TIFS", 0).fields(&[f("TIFS", 0, 10)]),
     Register::ro(RSSISAMPLE, "RSSISAMPLE", 0).fields(&[f("RSSISAMPLE", 0, 7)]),
     Register::ro(STATE, "STATE", 0).fields(&[f("STATE", 0, 4)]),
@@ -144,6 +144,7 @@ const COMMON: &[Register] = &[
     Register::rw(DACNF, "DACNF", 0).fields(&[f("ENA", 0, 8), f("TXADD", 8, 8)]),
 ];
 const NRF51: &[Register] = &[
+    Register::rw(TEST, "TEST", 0).fields(&[f("CONSTCARRIER", 0, 1), f("PLLLOCK", 1, 1)]),
     stub(0x724, "OVERRIDE0", 0),
     stub(0x728, "OVERRIDE1", 0),
     stub(0x72C, "OVERRIDE2", 0),
@@ -151,14 +152,22 @@ const NRF51: &[Register] = &[
     stub(0x734, "OVERRIDE4", 0),
 ];
 const NRF52: &[Register] = &[
-    Register::ro(PDUSTAT, "PDUSTAT", 0)
-        .fields(&[f("PDUSTAT", 0, 1), f("CISTAT", 1, 2)])
-        .coverage(Coverage::Partial),
-    stub(0x644, "MHRMATCHCONF", 0),
-    stub(0x648, "MHRMATCHMAS", 0),
-    Register::rw(MODECNF0, "MODECNF0", 0x200)
-        .fields(&[f("RU", 0, 1), f("DTX", 8, 2)])
-        .coverage(Coverage::Partial),
+    Register::ro(PDUSTAT, "PDUSTAT", 0).fields(&[f("PDUSTAT", 0, 1), f("CISTAT", 1, 2)]),
+    Register::rw(MHRMATCHCONF, "MHRMATCHCONF", 0),
+    Register::rw(MHRMATCHMAS, "MHRMATCHMAS", 0),
+    Register::rw(MODECNF0, "MODECNF0", 0x200).fields(&[f("RU", 0, 1), f("DTX", 8, 2)]),
+    erratum(0x038, "ERRATUM_172[0]", 0),
+    erratum(0x040, "ERRATUM_172[1]", 0),
+    erratum(0x574, "ERRATUM_172[2]", 0),
+    erratum(0x584, "CONFIGURATION_254[1]", 0),
+    erratum(0x588, "CONFIGURATION_254[2]", 0),
+    erratum(0x73C, "ERRATUM_182", 0),
+    erratum(0x740, "ERRATUM_191", 0),
+    erratum(0x74C, "CONFIGURATION_254[0]", 0),
+    erratum(0x774, "ERRATUM_106", 0),
+    erratum(0x778, "RESERVED[0x778]", 0),
+    erratum(0x77C, "ERRATUM_172[3]", 0),
+    erratum(0x788, "ERRATUM_172[4]", 0),
     Register::rw(SFD, "SFD", 0xA7).fields(&[f("SFD", 0, 8)]),
     Register::rw(EDCNT, "EDCNT", 0).fields(&[f("EDCNT", 0, 21)]),
     Register::rw(EDSAMPLE, "EDSAMPLE", 0).fields(&[f("EDLVL", 0, 8)]),
@@ -176,6 +185,22 @@ const DEVICES: [&[Register]; 2] = [
     array!(rw DAP, 4, "DAP[", "]", 0, &[f("DAP", 0, 16)]; 0 1 2 3 4 5 6 7),
 ];
 
+/// Direction finding: its registers hold what is written; no tone is added to packets, none is sampled.
+const FINDING: &[Register] = &[
+    Register::ro(0x44C, "CTESTATUS", 0).coverage(Coverage::Stub),
+    Register::ro(0x458, "DFESTATUS", 0).coverage(Coverage::Stub),
+    stub(0x900, "DFEMODE", 0),
+    stub(0x904, "CTEINLINECONF", 0x2800),
+    stub(0x910, "DFECTRL1", 0x2_3282),
+    stub(0x914, "DFECTRL2", 0),
+    stub(0x928, "SWITCHPATTERN", 0),
+    stub(0x92C, "CLEARPATTERN", 0),
+    stub(0x950, "DFEPACKET.PTR", 0),
+    stub(0x954, "DFEPACKET.MAXCNT", 0x1000),
+    Register::ro(0x958, "DFEPACKET.AMOUNT", 0).coverage(Coverage::Stub),
+];
+const EVENTS52833: &[EventInfo] = &[event(0x170, "EVENTS_CTEPRESENT", 28)];
+
 pub static SPEC51: Spec =
     Spec::new(&[TASKS], &[EVENTS], &SHORTS51, &[COMMON, NRF51, DEVICES[0], DEVICES[1], NRF51_POWER]);
 pub static SPEC52: Spec = Spec::new(
@@ -183,4 +208,18 @@ pub static SPEC52: Spec = Spec::new(
     &[EVENTS, EVENTS52],
     SHORTS52,
     &[COMMON, NRF52, DEVICES[0], DEVICES[1], NRF51_POWER],
+);
+pub static SPEC52833: Spec = Spec::new(
+    &[TASKS, TASKS52],
+    &[EVENTS, EVENTS52, EVENTS52833],
+    SHORTS52,
+    &[
+        COMMON,
+        NRF52,
+        DEVICES[0],
+        DEVICES[1],
+        FINDING,
+        array!(stub 0x930, 4, "PSEL.DFEGPIO[", "]", u32::MAX; 0 1 2 3 4 5 6 7),
+        NRF51_POWER,
+    ],
 );

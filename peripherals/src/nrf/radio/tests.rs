@@ -19,7 +19,7 @@ struct Air {
 impl Air {
     fn new(count: usize, series: Series) -> Self {
         let radio = || {
-            let mut rig = Rig::new(Block::<Radio>::new(RadioConfig { series, antenna: 0 }));
+            let mut rig = Rig::new(Block::<Radio>::new(RadioConfig { series, ..RadioConfig::default() }));
             rig.host.base = u64::from(RAM);
             rig.host.memory = vec![0; 1024];
             rig
@@ -182,10 +182,7 @@ fn the_inter_frame_space_is_kept_by_hardware() {
     // DISABLED_TXEN.
     let mut air = Air::new(2, Series::Nrf52);
     air.radios.iter_mut().for_each(ble);
-    for rig in &mut air.radios {
-        rig.write(MODECNF0, 1);
-        rig.write(TIFS, 150);
-    }
+    air.radios.iter_mut().for_each(|rig| rig.write(TIFS, 150));
     put(&mut air.radios[0], &PDU);
     air.radios[1].write(SHORTS, 1 | 2 | 4);
     air.radios[1].write(RXEN, 1);
@@ -193,7 +190,7 @@ fn the_inter_frame_space_is_kept_by_hardware() {
     air.radios[0].write(SHORTS, 1 | 2 | 8);
     air.radios[0].write(TXEN, 1);
     let (mut end, mut answer) = (None, None);
-    for _ in 0..4_000 {
+    for _ in 0..6_000 {
         air.run_for(Time::from_ns(100));
         for (_, _, packet) in &air.flying {
             if air.radios[0].read(END) == 0 && end.is_none() {
@@ -206,6 +203,64 @@ fn the_inter_frame_space_is_kept_by_hardware() {
     assert_eq!(answer.unwrap() - end.unwrap(), Time::from_us(150));
     air.run_for(Time::from_us(200));
     assert_eq!((air.radios[0].read(CRCSTATUS), air.radios[0].read(CRCOK)), (1, 1));
+}
+
+#[test]
+fn the_fast_ramp_up_leaves_the_inter_frame_space_to_software() {
+    // nRF5340 PS "RADIO", MODECNF0.RU, says of the same radio: "When enabled, TIFS is not enforced by hardware".
+    let mut air = Air::new(1, Series::Nrf52);
+    let rig = &mut air.radios[0];
+    ble(rig);
+    rig.write(MODECNF0, 1);
+    rig.write(TIFS, 150);
+    rig.write(SHORTS, 1 | 2 | 8);
+    rig.write(TXEN, 1);
+    while rig.read(DISABLED) == 0 {
+        rig.run_for(Time::from_ns(100));
+    }
+    rig.run_for(RAMP_FAST);
+    assert_eq!(rig.read(RXREADY), 1);
+}
+
+#[test]
+fn a_transmitter_that_is_not_started_sends_a_carrier() {
+    // nRF52 PS "RADIO", MODECNF0.DTX: what it transmits between READY and START, END and START; RM "RADIO", TEST.
+    for (series, test, heard) in
+        [(Series::Nrf52, 0, true), (Series::Nrf51, 0, false), (Series::Nrf51, 3, true)]
+    {
+        let mut air = Air::new(2, series);
+        air.radios.iter_mut().for_each(ble);
+        air.radios[0].write(TEST, test);
+        air.radios[0].write(TXEN, 1);
+        air.radios[1].write(RXEN, 1);
+        let mut level = |air: &mut Air, ms| {
+            air.run_for(Time::from_ms(ms));
+            air.radios[1].write(RSSISTART, 1);
+            air.run_for(Time::from_us(10));
+            air.radios[1].read(RSSISAMPLE)
+        };
+        assert_eq!(level(&mut air, 1) == 50, heard, "{series:?}");
+        assert_eq!(level(&mut air, 35) == 50, heard, "it goes on");
+        air.radios[0].write(DISABLE, 1);
+        assert_eq!(level(&mut air, 1), 100, "thermal noise again");
+    }
+}
+
+#[test]
+fn a_carrier_ends_where_the_packet_begins() {
+    let mut air = Air::new(2, Series::Nrf52);
+    air.radios.iter_mut().for_each(ble);
+    put(&mut air.radios[0], &PDU);
+    air.radios[1].write(SHORTS, 1);
+    air.radios[1].write(RXEN, 1);
+    air.radios[0].write(TXEN, 1);
+    air.run_for(Time::from_ms(3));
+    let saved = air.radios[0].component.save().unwrap();
+    air.radios[0].component = Block::new(RadioConfig::default());
+    air.radios[0].component.restore(&saved).unwrap();
+    air.radios[0].write(START, 1);
+    air.run_for(Time::from_ms(1));
+    assert_eq!((air.radios[1].read(END), air.radios[1].read(CRCSTATUS)), (1, 1));
 }
 
 #[test]
@@ -291,13 +346,15 @@ fn ieee_802_15_4_frames_cca_and_energy() {
     assert_eq!((receiver.read(END), receiver.read(CRCOK)), (1, 1));
     // LQI stands where the CRC would begin: 0 dBm - 50 dB = -50 dBm is level 42.
     assert_eq!(receiver.host.memory[..5], [5, 0x02, 0x00, 0x6A, 42]);
-    // CCA: the channel is idle now, and busy while somebody sends.
+    // CCA: the channel is idle once the other transmitter is off, and busy while somebody sends.
     receiver.write(CCACTRL, 20 << 8);
-    receiver.write(CCASTART, 1);
+    air.radios[0].write(DISABLE, 1);
+    air.run_for(Time::from_us(100));
+    air.radios[1].write(CCASTART, 1);
     air.run_for(Time::from_us(128));
     assert_eq!((air.radios[1].read(CCAIDLE), air.radios[1].read(CCABUSY)), (1, 0));
-    air.radios[0].write(START, 1);
-    air.run_for(Time::from_us(30));
+    air.radios[0].write(TXEN, 1);
+    air.run_for(Time::from_us(130 + 30));
     air.radios[1].write(CCASTART, 1);
     air.radios[1].write(EDCNT, 0);
     air.run_for(Time::from_us(128));
@@ -305,6 +362,48 @@ fn ieee_802_15_4_frames_cca_and_energy() {
     air.radios[1].write(EDSTART, 1);
     air.run_for(Time::from_us(128));
     assert_eq!((air.radios[1].read(EDEND), air.radios[1].read(EDSAMPLE)), (1, 42));
+}
+
+#[test]
+fn the_mac_header_is_matched_where_the_mask_has_ones() {
+    // nRF52840 PS "RADIO", MHRMATCHCONF, MHRMATCHMAS.
+    for (pattern, mask, expected) in
+        [(0x0000_8841, 0xFFFF, 1), (0x0000_8842, 0xFFFF, 0), (0xAB00_0000, 0xFF00_0000, 1), (0, 0, 0)]
+    {
+        let mut air = Air::new(2, Series::Nrf52);
+        air.radios.iter_mut().for_each(ieee);
+        put(&mut air.radios[0], &[7, 0x41, 0x88, 0x6A, 0xAB, 1]);
+        air.radios[1].write(MHRMATCHCONF, pattern);
+        air.radios[1].write(MHRMATCHMAS, mask);
+        air.radios[1].write(SHORTS, 1);
+        air.radios[1].write(RXEN, 1);
+        air.run_until(Time::from_us(200));
+        air.radios[0].write(SHORTS, 1);
+        air.radios[0].write(TXEN, 1);
+        // Ramp-up, synchronization header, length, four bytes; then the receiver's delay.
+        air.run_for(Time::from_us(130 + 160 + 32 + 4 * 32 + 22));
+        assert_eq!(air.radios[1].read(MHRMATCH), 0);
+        air.run_for(Time::from_us(2));
+        assert_eq!(air.radios[1].read(MHRMATCH), expected, "{pattern:#x} {mask:#x}");
+    }
+}
+
+#[test]
+fn a_length_beyond_the_most_is_told() {
+    // nRF52 PS "RADIO", PDUSTAT.
+    for (most, expected) in [(37, 0), (8, 0), (7, 1)] {
+        let mut air = Air::new(2, Series::Nrf52);
+        air.radios.iter_mut().for_each(ble);
+        put(&mut air.radios[0], &PDU);
+        air.radios[1].write(PCNF1, most | 3 << 16 | 1 << 25);
+        air.radios[1].write(SHORTS, 1);
+        air.radios[1].write(RXEN, 1);
+        air.run_until(Time::from_us(200));
+        air.radios[0].write(SHORTS, 1 | 2);
+        air.radios[0].write(TXEN, 1);
+        air.run_for(Time::from_us(400));
+        assert_eq!((air.radios[1].read(END), air.radios[1].read(PDUSTAT)), (1, expected), "{most}");
+    }
 }
 
 #[test]
@@ -320,7 +419,7 @@ fn saved_in_the_middle_of_a_packet_it_goes_on_the_same() {
     air.run_for(Time::from_us(220));
     for rig in &mut air.radios {
         let saved = rig.component.save().unwrap();
-        rig.component = Block::new(RadioConfig { series: Series::Nrf52, antenna: 0 });
+        rig.component = Block::new(RadioConfig::default());
         rig.component.restore(&saved).unwrap();
     }
     air.run_for(Time::from_ms(1));
