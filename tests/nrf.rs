@@ -101,6 +101,46 @@ fn a_chip_that_is_off_or_waits_for_its_flash_can_be_saved() {
     }
 }
 
+fn flash() -> Fleet {
+    build(&json!({
+        "devices": { "dk": { "board": "nrf52840dk", "firmware": firmware("nrf-flash") } },
+        "stimuli": [{ "at": "1s", "device": "dk", "set": "button1.pressed", "to": true }]
+    }))
+}
+
+#[test]
+fn the_flash_on_qspi_is_read_written_and_erased_and_ram_needs_retention() {
+    // nRF52840 PS "QSPI"; "POWER", RAM[n].POWER, System OFF mode.
+    let mut ears = Ears::default();
+    flash().run_until(Time::from_secs(2), &mut ears);
+    let all = "same 00000080";
+    let expected = format!(
+        "id 001728c2\n{all}\nfour lines without QE: same 00000000\nwith it: {all}\noff\nkept\nlost\n{all}\ndone\n"
+    );
+    assert_eq!(ears.said, expected);
+}
+
+#[test]
+fn a_flash_at_work_can_be_saved_and_other_windows_change_nothing() {
+    let end = Time::from_secs(2);
+    let mut whole = flash();
+    whole.run_until(end, &mut ());
+    let expected = whole.digest().unwrap();
+    let mut windows = flash();
+    windows.set_pace(Pace { threads: 2, quantum: Time::from_us(130) });
+    windows.run_until(end, &mut ());
+    assert_eq!(windows.digest().unwrap(), expected);
+    // While it erases, writes and reads; and in System OFF.
+    for us in [40_123, 97_500, 98_321, 104_500, 500_000] {
+        let mut first = flash();
+        first.run_until(Time::from_us(us), &mut ());
+        let mut second = flash();
+        second.restore(&first.save().unwrap()).unwrap();
+        second.run_until(end, &mut ());
+        assert_eq!(second.digest().unwrap(), expected, "saved at {us} us");
+    }
+}
+
 fn watch() -> Fleet {
     build(&json!({ "devices": { "dk": { "board": "nrf52dk", "firmware": firmware("nrf-watch") } } }))
 }

@@ -77,7 +77,7 @@ static SPEC52: Spec = Spec::new(
     ],
 );
 
-/// Keystream generation takes at most this long (PS "CCM", Key-stream generation).
+/// Keystream generation takes at most this long (PS "CCM").
 const KEYSTREAM: Time = Time::from_us(50);
 
 /// CCM (ENABLE 2) and AAR (ENABLE 3).

@@ -268,8 +268,8 @@ impl Clock {
         self.lf_starting.map_or(self.lf_source, |lf| lf.source)
     }
 
-    /// The sections of RAM with their bits in POWER (or RAMON) and where they are: nRF52 PS "POWER", RAM power
-    /// control; RM "POWER", RAMON, RAMONB.
+    /// The sections of RAM with their bits in POWER (or RAMON) and where they are: nRF52 PS "POWER",
+    /// RAM[n].POWER; RM "POWER", RAMON, RAMONB.
     fn sections(&self) -> impl Iterator<Item = (u32, u32, u32, usize)> + use<> {
         let series = self.config.series;
         (0..9u32).flat_map(move |block| {
@@ -307,7 +307,9 @@ impl Clock {
 
     /// The POWER register of RAM has changed.
     fn ram_power(&self, register: u32, old: u32, io: &mut Io<'_, '_>) {
-        let fallen = old & !io.reg(register);
+        // nRF52: a section that is off keeps what it holds with RETENTION; nRF51's OFFRAM is for System OFF.
+        let kept = if self.config.series == Series::Nrf52 { io.reg(register) >> 16 } else { 0 };
+        let fallen = old & !io.reg(register) & !kept;
         for (_, bit, at, size) in self.sections().filter(|section| section.0 == register) {
             if fallen >> bit & 1 != 0 {
                 Self::lose(at, size, io);
@@ -526,7 +528,7 @@ impl Logic for Clock {
                 // PS "POWER", System OFF mode: DETECT that is high already wakes it at once.
                 self.off = true;
                 io.cx.power_down();
-                // PS "POWER", RAM power control: only sections with retention keep what they hold.
+                // PS "POWER", RAM[n].POWER: only sections with retention keep what they hold.
                 for (register, bit, at, size) in self.sections() {
                     if io.reg(register) >> (16 + bit) & 1 == 0 {
                         Self::lose(at, size, io);
@@ -727,7 +729,7 @@ mod tests {
 
     #[test]
     fn ram_keeps_what_it_holds_only_with_power_and_retention() {
-        // PS "POWER", RAM power control: RAM[n].POWER; RM "POWER", RAMON, RAMONB.
+        // PS "POWER", RAM[n].POWER; RM "POWER", RAMON, RAMONB.
         let kept = |series, retain: (u32, u32), off: (u32, u32), size: usize| {
             let mut rig = Rig::new(Block::<Clock>::new(ClockConfig { series, vbus: false }));
             rig.host.base = 0x2000_0000;
@@ -743,6 +745,9 @@ mod tests {
         let (awake, after) = kept(Series::Nrf52, (RAM_POWER + 4, 1 << 17), (RAM_POWER + 0x28, 1), 0x1000);
         assert_eq!(awake, [true, true, true, true, false, true]);
         assert_eq!(after, [false, true, false, false, false, false]);
+        // One that is off with retention keeps what it holds.
+        let (awake, after) = kept(Series::Nrf52, (RAM_POWER + 4, 1 << 16), (RAM_POWER + 8, 1), 0x1000);
+        assert_eq!((awake, after), (vec![true; 6], vec![true, false, false, false, false, false]));
         let (awake, after) = kept(Series::Nrf51, (RAMON, 3 | 1 << 17), (RAMONB, 2), 0x2000);
         assert_eq!((awake, after), (vec![true, true, false], vec![false, true, false]));
     }

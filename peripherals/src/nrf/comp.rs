@@ -242,7 +242,8 @@ mod tests {
         rig.write(START, 1);
         rig.run_for(Time::from_us(140));
         for (volts, up, down) in [(1.52, 0, 0), (1.53, 1, 0), (1.48, 0, 0), (1.47, 0, 1), (1.52, 0, 0)] {
-            (rig.write(UP, 0), rig.write(DOWN, 0));
+            rig.write(UP, 0);
+            rig.write(DOWN, 0);
             set(&mut rig, "ain0", volts);
             assert_eq!((rig.read(UP), rig.read(DOWN)), (up, down), "{volts}");
         }
@@ -280,7 +281,8 @@ mod tests {
         rig.run_for(Time::from_us(1));
         assert_eq!(rig.read(READY), 1);
         for (volts, up, down) in [(0.89, 0, 0), (0.91, 1, 0), (0.31, 0, 0), (0.29, 0, 1)] {
-            (rig.write(UP, 0), rig.write(DOWN, 0));
+            rig.write(UP, 0);
+            rig.write(DOWN, 0);
             set(&mut rig, "ain0", volts);
             assert_eq!((rig.read(UP), rig.read(DOWN)), (up, down), "{volts}");
         }

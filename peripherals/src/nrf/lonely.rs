@@ -1,16 +1,13 @@
-//! Blocks whose other side is not there: USBD without a host, QSPI without a flash, NFCT without a field.
-//! Firmware that enables them goes on.
+//! Blocks whose other side is not there: USBD without a host, NFCT without a field. Firmware that enables them
+//! goes on.
 //!
-//! nRF52840 PS v1.1, "USBD", "QSPI", "NFCT".
+//! nRF52840 PS v1.1, "USBD", "NFCT".
 
 use consort_core::Time;
 use consort_core::component::{Coverage, NoConfig, Register};
 use serde::{Deserialize, Serialize};
 
-use super::block::{
-    EventInfo, Io, Logic, NRF51_POWER, Regs, Spec, array, erratum, event, f, short, stub, task,
-};
-use super::dma;
+use super::block::{EventInfo, Io, Logic, NRF51_POWER, Spec, array, erratum, event, f, short, stub, task};
 
 const ENABLE: u32 = 0x500;
 
@@ -147,112 +144,6 @@ impl Logic for Usbd {
     }
 }
 
-const QSPI_READY: u32 = 0x100;
-const READ_DST: u32 = 0x508;
-const READ_CNT: u32 = 0x50C;
-const WRITE_CNT: u32 = 0x518;
-const ERASE_LEN: u32 = 0x520;
-const STATUS: u32 = 0x604;
-const CINSTRCONF: u32 = 0x634;
-const CINSTRDAT0: u32 = 0x638;
-const CINSTRDAT1: u32 = 0x63C;
-
-static QSPI: Spec = Spec::new(
-    &[&[
-        task(0x000, "TASKS_ACTIVATE"),
-        task(0x004, "TASKS_READSTART").coverage(Coverage::Partial),
-        task(0x008, "TASKS_WRITESTART").coverage(Coverage::Stub),
-        task(0x00C, "TASKS_ERASESTART").coverage(Coverage::Stub),
-        task(0x010, "TASKS_DEACTIVATE"),
-        task(0x054, "ERRATUM_122").coverage(Coverage::Stub),
-    ]],
-    &[&[event(QSPI_READY, "EVENTS_READY", 0)]],
-    &[],
-    &[&[
-        Register::rw(ENABLE, "ENABLE", 0).fields(&[f("ENABLE", 0, 1)]),
-        stub(0x504, "READ.SRC", 0),
-        Register::rw(READ_DST, "READ.DST", 0),
-        Register::rw(READ_CNT, "READ.CNT", 0).fields(&[f("CNT", 0, 18)]),
-        stub(0x510, "WRITE.DST", 0),
-        stub(0x514, "WRITE.SRC", 0),
-        Register::rw(WRITE_CNT, "WRITE.CNT", 0).fields(&[f("CNT", 0, 18)]),
-        stub(0x51C, "ERASE.PTR", 0),
-        Register::rw(ERASE_LEN, "ERASE.LEN", 0).fields(&[f("LEN", 0, 2)]),
-        stub(0x524, "PSEL.SCK", u32::MAX),
-        stub(0x528, "PSEL.CSN", u32::MAX),
-        stub(0x530, "PSEL.IO0", u32::MAX),
-        stub(0x534, "PSEL.IO1", u32::MAX),
-        stub(0x538, "PSEL.IO2", u32::MAX),
-        stub(0x53C, "PSEL.IO3", u32::MAX),
-        stub(0x540, "XIPOFFSET", 0),
-        stub(0x544, "IFCONFIG0", 0),
-        stub(0x600, "IFCONFIG1", 0x0004_0480),
-        Register::ro(STATUS, "STATUS", 0),
-        stub(0x614, "DPMDUR", u32::MAX),
-        stub(0x624, "ADDRCONF", 0xB7),
-        Register::rw(CINSTRCONF, "CINSTRCONF", 0x2000).coverage(Coverage::Partial),
-        Register::rw(CINSTRDAT0, "CINSTRDAT0", 0),
-        Register::rw(CINSTRDAT1, "CINSTRDAT1", 0),
-        stub(0x640, "IFTIMING", 0x200),
-    ]],
-);
-
-/// QSPI: no flash answers, so reads give 0xFF; every action ends with READY after its time on the wires.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Qspi {
-    ready: Time,
-    read: bool,
-}
-
-impl Logic for Qspi {
-    const KIND: &'static str = "nordic-qspi";
-    const DOC: &'static str = "The quad SPI memory interface, with no memory on it.";
-    type Config = NoConfig;
-    fn new(_: NoConfig) -> Self {
-        Self { ready: Time::MAX, read: false }
-    }
-    fn spec(&self) -> &'static Spec {
-        &QSPI
-    }
-    fn reset(&mut self, _: &mut Io<'_, '_>) {
-        *self = Self::new(NoConfig {});
-    }
-    fn view(&self, offset: u32, _: &Regs<'_>, _: Time) -> Option<u32> {
-        let status = if self.ready == Time::MAX { 1 << 3 } else { 0 };
-        (offset == STATUS).then_some(0xFF00_0000 | status)
-    }
-    fn task(&mut self, task: u32, io: &mut Io<'_, '_>) {
-        let bytes = match task {
-            0x004 => u64::from(io.reg(READ_CNT)),
-            0x008 => u64::from(io.reg(WRITE_CNT)),
-            0x010 => return,
-            _ => 0,
-        };
-        self.read = task == 0x004;
-        self.ready = io.now() + Time::from_us(1) + Time::from_ns(125 * bytes);
-    }
-    fn write(&mut self, offset: u32, value: u32, _: u32, io: &mut Io<'_, '_>) {
-        if offset == CINSTRCONF {
-            // What follows the opcode comes from a wire that nobody drives.
-            io.set(CINSTRDAT0, u32::MAX);
-            io.set(CINSTRDAT1, u32::MAX);
-            self.read = false;
-            self.ready = io.now() + Time::from_us(u64::from(value >> 8 & 0xF).max(1));
-        }
-    }
-    fn deadline(&self) -> Time {
-        self.ready
-    }
-    fn wake(&mut self, io: &mut Io<'_, '_>) {
-        self.ready = Time::MAX;
-        if std::mem::take(&mut self.read) {
-            let count = io.reg(READ_CNT) as usize;
-            dma::write(io, io.reg(READ_DST), &vec![0xFF; count]);
-        }
-        io.raise(QSPI_READY);
-    }
-}
-
 const NFC_READY: u32 = 0x100;
 
 const NFC_ERRATA: &[Register] = &[
@@ -363,20 +254,5 @@ mod tests {
         assert_eq!((rig.read(USBEVENT), rig.read(EVENTCAUSE)), (1, USB_READY));
         rig.write(EVENTCAUSE, USB_READY);
         assert_eq!(rig.read(EVENTCAUSE), 0);
-    }
-
-    #[test]
-    fn an_empty_qspi_reads_ones() {
-        // nRF52840 PS "QSPI": READSTART ends with READY; wires that nobody drives read ones.
-        let mut rig = Rig::new(Block::<Qspi>::new(NoConfig {}));
-        rig.host.base = 0x2000_0000;
-        rig.host.memory = vec![0; 8];
-        rig.write(READ_DST, 0x2000_0000);
-        rig.write(READ_CNT, 4);
-        rig.write(4, 1);
-        assert_eq!(rig.read(STATUS) & 8, 0);
-        rig.run_for(Time::from_us(2));
-        assert_eq!((rig.read(QSPI_READY), rig.read(STATUS) & 8), (1, 8));
-        assert_eq!(rig.host.memory, [255, 255, 255, 255, 0, 0, 0, 0]);
     }
 }

@@ -20,6 +20,7 @@ mod nvmc;
 mod ppi;
 mod pwm;
 mod qdec;
+mod qspi;
 mod radio;
 mod rng;
 mod rtc;
@@ -49,12 +50,12 @@ pub const MODELS: &[ModelEntry] = &[
     ModelEntry::peripheral::<Block<gpiote::Gpiote>>(),
     ModelEntry::peripheral::<Block<mwu::Mwu>>(),
     ModelEntry::peripheral::<Block<lonely::Nfct>>(),
-    ModelEntry::peripheral::<Block<lonely::Qspi>>(),
     ModelEntry::peripheral::<Block<lonely::Usbd>>(),
     ModelEntry::peripheral::<Block<nvmc::Nvmc>>(),
     ModelEntry::peripheral::<Block<ppi::Ppi>>(),
     ModelEntry::peripheral::<Block<pwm::Pwm>>(),
     ModelEntry::peripheral::<Block<qdec::Qdec>>(),
+    ModelEntry::peripheral::<Block<qspi::Qspi>>(),
     ModelEntry::peripheral::<Block<radio::Radio>>(),
     ModelEntry::peripheral::<Block<rng::Rng>>(),
     ModelEntry::peripheral::<Block<rtc::Rtc>>(),

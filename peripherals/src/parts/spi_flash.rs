@@ -1,6 +1,7 @@
-//! Serial NOR flash with the usual commands, as the XT25F32B and the P25Q32H have them.
+//! Serial NOR flash with the usual commands, as the XT25F32B, the P25Q32H and the MX25R6435F have them.
 //!
-//! Data sheets XTX XT25F32B revision 1.5, chapters 7 (commands) and 9.5 (times); Puya P25Q32H version 1.4.
+//! Data sheets XTX XT25F32B revision 1.5, chapters 7 (commands) and 9.5 (times); Puya P25Q32H version 1.4. Macronix
+//! MX25R6435F: times, sizes and commands as its own SFDP table (JESD216B) gives them.
 
 use std::collections::BTreeMap;
 
@@ -27,16 +28,22 @@ const SE: u8 = 0x20;
 const RDSCUR: u8 = 0x2B;
 const WRSR2: u8 = 0x31;
 const RDSR2: u8 = 0x35;
+const READ2O: u8 = 0x3B;
+const PP4IO: u8 = 0x38;
 const BE32: u8 = 0x52;
+const SFDP: u8 = 0x5A;
 const CE: u8 = 0x60;
 const RSTEN: u8 = 0x66;
+const READ4O: u8 = 0x6B;
 const REMS: u8 = 0x90;
 const RST: u8 = 0x99;
 const RDID: u8 = 0x9F;
 const RDP: u8 = 0xAB;
 const DP: u8 = 0xB9;
+const READ2IO: u8 = 0xBB;
 const CE2: u8 = 0xC7;
 const BE64: u8 = 0xD8;
+const READ4IO: u8 = 0xEB;
 
 const WIP: u8 = 1 << 0;
 const WEL: u8 = 1 << 1;
@@ -44,6 +51,9 @@ const WEL: u8 = 1 << 1;
 const PROTECTION: u8 = 0xFC;
 /// CMP, in the second status byte.
 const CMP: u8 = 1 << 6;
+/// Macronix: QE, in the status register, allows the commands on four lines; TB, in the configuration register.
+const QE: u8 = 1 << 6;
+const TB: u8 = 1 << 3;
 
 /// Which chip it is.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -54,6 +64,8 @@ pub enum Chip {
     Xt25f32b,
     /// Puya P25Q32H, 4 MiB.
     P25q32h,
+    /// Macronix MX25R6435F, 8 MiB, on the nRF52840 DK.
+    Mx25r6435f,
 }
 
 /// What a chip is and how long it takes, typically.
@@ -68,7 +80,44 @@ struct Data {
     status: Time,
     /// From the release of deep power-down to the next command.
     release: Time,
+    /// What RDSFDP reads.
+    sfdp: &'static [u8],
 }
+
+/// JESD216B: header, one parameter header, and at 0x30 the basic flash parameter table.
+const MX25R6435F_SFDP: [u8; 0x70] = {
+    let head = *b"SFDP\x06\x01\x00\xFF\x00\x06\x01\x10\x30\x00\x00\xFF";
+    let table: [u32; 16] = [
+        0xFFF1_20E5,
+        0x03FF_FFFF,
+        0x6B08_EB44,
+        0xBB04_3B08,
+        0xFFFF_FFEE,
+        0xFF00_FFFF,
+        0xFF00_FFFF,
+        0x520F_200C,
+        0xFF00_D810,
+        0x00F5_7223,
+        0xCC04_ED82,
+        0x4468_8344,
+        0xB030_B030,
+        0x5CD5_C4F7,
+        0xFF29_BE00,
+        0xFFFF_D0F0,
+    ];
+    let mut all = [0xFF; 0x70];
+    let mut at = 0;
+    while at < head.len() {
+        all[at] = head[at];
+        at += 1;
+    }
+    let mut at = 0;
+    while at < 64 {
+        all[0x30 + at] = table[at / 4].to_le_bytes()[at % 4];
+        at += 1;
+    }
+    all
+};
 
 impl Chip {
     const fn data(self) -> Data {
@@ -83,6 +132,7 @@ impl Chip {
                 all: Time::from_ms(15_000),
                 status: Time::from_ms(5),
                 release: Time::from_us(20),
+                sfdp: &[],
             },
             Self::P25q32h => Data {
                 id: [0x85, 0x60, 0x16],
@@ -94,6 +144,19 @@ impl Chip {
                 all: Time::from_ms(16),
                 status: Time::from_ms(8),
                 release: Time::from_us(8),
+                sfdp: &[],
+            },
+            Self::Mx25r6435f => Data {
+                id: [0xC2, 0x28, 0x17],
+                signature: 0x17,
+                program: Time::from_us(896),
+                sector: Time::from_ms(48),
+                block32: Time::from_ms(240),
+                block64: Time::from_ms(480),
+                all: Time::from_ms(52_000),
+                status: Time::from_ms(10),
+                release: Time::from_us(35),
+                sfdp: &MX25R6435F_SFDP,
             },
         }
     }
@@ -128,6 +191,7 @@ pub struct SpiFlash {
     enabled: bool,
     protection: u8,
     second: u8,
+    third: u8,
     busy: Time,
     asleep: bool,
     reset_enabled: bool,
@@ -181,6 +245,16 @@ impl SpiFlash {
     /// says at which end; CMP protects the rest instead.
     fn protects(&self, from: u32, size: u32) -> bool {
         let all = self.size();
+        if self.quad() {
+            // Macronix: BP0 to BP3 count blocks of 64 KiB in powers of two; TB, in the configuration register,
+            // says at which end.
+            let amount = match u32::from(self.protection >> 2 & 0xF) {
+                0 => 0,
+                power => (16 * SECTOR).checked_shl(power - 1).unwrap_or(all).min(all),
+            };
+            let (first, end) = if self.second & TB != 0 { (0, amount) } else { (all - amount, all) };
+            return from < end && from + size > first;
+        }
         let amount = match (u32::from(self.protection >> 2 & 7), self.protection & 0x40 != 0) {
             (0, _) => 0,
             (7, _) => all,
@@ -195,11 +269,27 @@ impl SpiFlash {
         }
     }
 
+    /// Whether it is the chip with commands on four lines.
+    fn quad(&self) -> bool {
+        matches!(self.config.chip, Chip::Mx25r6435f)
+    }
+
+    /// Whether the chip has a command, as it is set now.
+    fn knows(&self, command: u8) -> bool {
+        match command {
+            READ4O | READ4IO | PP4IO => self.quad() && self.protection & QE != 0,
+            RDSR2 | WRSR2 => !self.quad(),
+            SFDP => self.quad(),
+            _ => true,
+        }
+    }
+
     /// How many bytes of address and waiting follow a command.
     fn header_length(command: u8) -> usize {
         match command {
-            PP | READ | SE | BE32 | BE64 | REMS | RDP => 3,
-            FAST_READ => 4,
+            PP | PP4IO | READ | SE | BE32 | BE64 | REMS | RDP => 3,
+            FAST_READ | READ2O | READ2IO | READ4O | SFDP => 4,
+            READ4IO => 6,
             _ => 0,
         }
     }
@@ -215,6 +305,9 @@ impl SpiFlash {
             self.command = Some(mosi);
             return 0xFF;
         };
+        if !self.knows(command) {
+            return 0xFF;
+        }
         if self.asleep && command != RDP
             || self.is_busy(now) && !matches!(command, RDSR | RDSR2 | RDCR | RDSCUR)
         {
@@ -229,7 +322,9 @@ impl SpiFlash {
         let data = self.config.chip.data();
         let cycle = |bytes: &[u8]| bytes.get(index as usize % bytes.len()).copied().unwrap_or(0xFF);
         match command {
-            READ | FAST_READ => self.byte((self.address().wrapping_add(index)) % self.size()),
+            READ | FAST_READ | READ2O | READ2IO | READ4O | READ4IO => {
+                self.byte((self.address().wrapping_add(index)) % self.size())
+            }
             RDSR => self.status(now),
             RDSR2 => self.second,
             RDID => cycle(&data.id),
@@ -239,8 +334,10 @@ impl SpiFlash {
                 [data.signature, data.id[0]]
             }),
             RDP => data.signature,
+            SFDP => data.sfdp.get(self.address().wrapping_add(index) as usize).copied().unwrap_or(0xFF),
+            RDCR if self.quad() => cycle(&[self.second, self.third]),
             RDCR | RDSCUR => 0,
-            PP | WRSR | WRSR2 => {
+            PP | PP4IO | WRSR | WRSR2 => {
                 if self.page.len() == PAGE as usize {
                     self.page.remove(0);
                 }
@@ -274,13 +371,17 @@ impl SpiFlash {
 
     fn carry_out(&mut self, command: u8, moved: u32, cx: &mut Cx<'_>) {
         let (data, address) = (self.config.chip.data(), self.address());
-        let writes = matches!(command, PP | SE | BE32 | BE64 | CE | CE2 | WRSR | WRSR2);
+        if !self.knows(command) {
+            cx.guest_error(format!("command {command:#04x} is none of this chip's, or not allowed by QE"));
+            return;
+        }
+        let writes = matches!(command, PP | PP4IO | SE | BE32 | BE64 | CE | CE2 | WRSR | WRSR2);
         if writes && !self.enabled {
             cx.guest_error(format!("command {command:#04x} without WREN before it is not taken"));
             return;
         }
         let size = match command {
-            PP => PAGE,
+            PP | PP4IO => PAGE,
             SE => SECTOR,
             BE32 => 8 * SECTOR,
             BE64 => 16 * SECTOR,
@@ -308,7 +409,7 @@ impl SpiFlash {
                 self.busy = cx.now() + Time::from_us(30);
                 return;
             }
-            PP if moved > 0 => {
+            PP | PP4IO if moved > 0 => {
                 self.program(address);
                 data.program
             }
@@ -331,6 +432,7 @@ impl SpiFlash {
             WRSR if moved > 0 => {
                 self.protection = self.page.first().copied().unwrap_or(0) & PROTECTION;
                 self.second = self.page.get(1).copied().unwrap_or(self.second);
+                self.third = self.page.get(2).copied().unwrap_or(self.third);
                 data.status
             }
             WRSR2 if moved > 0 => {
@@ -347,7 +449,7 @@ impl SpiFlash {
 impl Model for SpiFlash {
     const KIND: &'static str = "spi-flash";
     const DOC: &'static str =
-        "Serial NOR flash of 4 MiB (XT25F32B, P25Q32H); its contents can come from a file.";
+        "Serial NOR flash (XT25F32B, P25Q32H, MX25R6435F); its contents can come from a file.";
     type Config = SpiFlashConfig;
     fn new(config: SpiFlashConfig) -> Self {
         Self {
@@ -361,6 +463,7 @@ impl Model for SpiFlash {
             enabled: false,
             protection: 0,
             second: 0,
+            third: 0,
             busy: Time::ZERO,
             asleep: false,
             reset_enabled: false,
@@ -584,6 +687,34 @@ mod tests {
             }
             busy(&mut rig, &[CE]);
             assert_eq!(rig.component.sectors.is_empty(), range.is_none() || free == 0, "{status:x?}");
+        }
+    }
+
+    #[test]
+    fn four_lines_need_their_bit() {
+        // JESD216B: the table at 0x30 says 64 Mbit; QE is bit 6 of the status register.
+        let mut rig = chip("mx25r6435f");
+        assert_eq!(talk(&mut rig, &[RDID], 3), [0xC2, 0x28, 0x17]);
+        assert_eq!(talk(&mut rig, &[SFDP, 0, 0, 0, 0], 4), *b"SFDP");
+        assert_eq!(talk(&mut rig, &[SFDP, 0, 0, 0x34, 0], 4), 0x03FF_FFFFu32.to_le_bytes());
+        busy(&mut rig, &[PP, 0x7F, 0xFF, 0, 5]);
+        let read = [READ4IO, 0x7F, 0xFF, 0, 0, 0, 0];
+        assert_eq!(talk(&mut rig, &read, 1), [0xFF], "not allowed");
+        busy(&mut rig, &[WRSR, QE, 0, 2]);
+        assert_eq!((talk(&mut rig, &[RDSR], 1), talk(&mut rig, &[RDCR], 2)), (vec![QE], vec![0, 2]));
+        assert_eq!(talk(&mut rig, &read, 1), [5]);
+        assert_eq!(busy(&mut rig, &[PP4IO, 0x7F, 0xFF, 0, 4]), Time::from_us(896));
+        assert_eq!(talk(&mut rig, &[READ2IO, 0x7F, 0xFF, 0, 0], 1), [4]);
+        // BP0 to BP3: the upper 128 KiB, then (TB) the lower.
+        for (registers, top, bottom) in
+            [([QE | 2 << 2, 0, 0], false, true), ([QE | 2 << 2, TB, 0], true, false)]
+        {
+            busy(&mut rig, &[WRSR, registers[0], registers[1], registers[2]]);
+            busy(&mut rig, &[PP, 0x7E, 0, 0, 0]);
+            busy(&mut rig, &[PP, 0x01, 0, 0, 0]);
+            let written = |rig: &Rig<SpiFlash>, at| rig.component.byte(at) == 0;
+            assert_eq!((written(&rig, 0x7E_0000), written(&rig, 0x01_0000)), (top, bottom));
+            rig.component.sectors.clear();
         }
     }
 

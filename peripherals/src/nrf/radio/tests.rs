@@ -233,7 +233,7 @@ fn a_transmitter_that_is_not_started_sends_a_carrier() {
         air.radios[0].write(TEST, test);
         air.radios[0].write(TXEN, 1);
         air.radios[1].write(RXEN, 1);
-        let mut level = |air: &mut Air, ms| {
+        let level = |air: &mut Air, ms| {
             air.run_for(Time::from_ms(ms));
             air.radios[1].write(RSSISTART, 1);
             air.run_for(Time::from_us(10));
