@@ -1,8 +1,6 @@
 //! Start-up code and drivers for Nordic's chips touch registers that are in no manual; all of them are known by
 //! name, so that no such image is told of a gap in the model.
 
-#![expect(clippy::unwrap_used)]
-
 use consort_core::component::Built;
 use consort_machines::board::Board;
 
