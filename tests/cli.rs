@@ -370,6 +370,15 @@ fn boards_schemas_and_completions_come_out_whole() {
         assert_eq!(code(&shown), 0, "{name}: {}", stderr(&shown));
         assert!(stdout(&shown).contains("processor"), "{name}");
     }
+    let microbit = stdout(&consort(&["boards", "microbit"]));
+    for line in [
+        "port  radio (radio)",
+        "set   button-a.pressed (true or false): ",
+        "set   temp.temperature (-40 to ",
+        "shows display",
+    ] {
+        assert!(microbit.contains(line), "`{line}` is not in:\n{microbit}");
+    }
     for kind in ["fleet", "board"] {
         let schema: Value = serde_json::from_str(&stdout(&consort(&["schema", kind]))).unwrap();
         assert!(schema["$schema"].is_string() && schema["properties"].is_object(), "{kind}");

@@ -139,7 +139,8 @@ impl Listeners {
         for (device, name) in names.iter().enumerate() {
             let port = if base == 0 { 0 } else { u32::from(base).saturating_add(device as u32) };
             let failed = |error| ListenError { device: name.clone(), port, error };
-            let number = u16::try_from(port).map_err(|_| failed(io::ErrorKind::InvalidInput.into()))?;
+            let past = |_| failed(io::Error::other("ports end at 65535; begin at a lower one"));
+            let number = u16::try_from(port).map_err(past)?;
             let socket = TcpListener::bind((address, number)).map_err(failed)?;
             let address = socket.local_addr().map_err(failed)?;
             sockets.push((socket, address));

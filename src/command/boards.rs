@@ -2,7 +2,12 @@
 
 use std::process::ExitCode;
 
+use consort_core::device::Device as _;
+use consort_core::panel::Takes;
+use consort_machines::Machine;
 use consort_machines::board::{Board, MemoryKind};
+use consort_machines::loader::Firmware;
+use consort_machines::machine::Options;
 use serde_json::json;
 
 use crate::cli::BoardsArgs;
@@ -57,7 +62,7 @@ fn models(as_json: bool) -> Result<ExitCode, Failure> {
 
 fn show(name: &str, as_json: bool) -> Result<ExitCode, Failure> {
     let found = consort_machines::fleet_file::find_board(name, std::path::Path::new(""))?;
-    let (board, _) = found.ok_or_else(|| {
+    let (board, document) = found.ok_or_else(|| {
         Failure::bad(format!("there is no board `{name}`; there are: {}", Board::names().join(", ")))
     })?;
     if as_json {
@@ -104,7 +109,33 @@ fn show(name: &str, as_json: bool) -> Result<ExitCode, Failure> {
         console::line(&format!("{place:21}  {name} ({}{irqs})", peripheral.kind));
     }
     for (name, part) in &board.parts {
-        console::line(&format!("part  {name} ({}) on {}", part.kind, part.on.join(", ")));
+        let on = if part.on.is_empty() { String::new() } else { format!(" on {}", part.on.join(", ")) };
+        console::line(&format!("part  {name} ({}){on}", part.kind));
+    }
+    // What links join, stimuli set and pictures show, the models themselves know.
+    let machine = Machine::build(&board, &document, &Firmware::default(), Options::default())?;
+    for port in machine.ports() {
+        let kind = serde_json::to_value(port.kind)?;
+        console::line(&format!("port  {} ({})", port.name, kind.as_str().unwrap_or_default()));
+    }
+    for part in machine.parts() {
+        for (channel, _) in &part.channels {
+            let takes = takes(&channel.takes);
+            console::line(&format!("set   {}.{} ({takes}): {}", part.name, channel.name, channel.doc));
+        }
+        if part.shows.is_some() {
+            console::line(&format!("shows {}", part.name));
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a channel takes, as a fleet file writes it.
+fn takes(takes: &Takes) -> String {
+    match takes {
+        Takes::Switch => "true or false".to_owned(),
+        Takes::Number { min, max, unit } => format!("{min} to {max} {unit}").trim_end().to_owned(),
+        Takes::Text => "text".to_owned(),
+        Takes::Touch { width, height } => format!("[x, y] of {width} x {height} pixels, or false"),
+    }
 }

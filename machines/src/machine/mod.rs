@@ -79,6 +79,8 @@ enum Power {
 /// How many frames from the air a sleeping device lets wait at most.
 const MOST_WAITING: usize = 64;
 
+/// The program counter of a locked up M-profile processor ("Unrecoverable exception cases" of the architecture).
+const LOCKED_UP: Addr = 0xFFFF_FFFE;
 /// How long components live on after the guest's exit: 20 characters at 9600 baud.
 const AFTERGLOW: Time = Time::from_ms(20);
 
@@ -377,9 +379,16 @@ impl Machine {
             Stop::Reached | Stop::Idle => {}
             Stop::Lockup => {
                 let (at, pc) = (self.time(), self.core.pc());
-                let place = self.place(pc);
+                // An M-profile processor stands there when a vector could not be fetched.
+                let place = if pc == LOCKED_UP {
+                    "without a vector to go to (was the image made for this board, and is its vector table where \
+                     the processor looks for it?)"
+                        .to_owned()
+                } else {
+                    format!("at {}", self.place(pc))
+                };
                 let end = if self.lockup_resets { "the chip resets" } else { "only a reset helps" };
-                let text = format!("the processor locked up at {place}; {end}");
+                let text = format!("the processor locked up {place}; {end}");
                 self.bus.recorder.log(at, Level::GuestError, self.core.model(), text);
                 if self.lockup_resets {
                     self.reset(ResetCause::Lockup);
