@@ -18,6 +18,7 @@ use crate::rng::Rng;
 use crate::state::State;
 use crate::time::Time;
 use crate::trace::Level;
+use crate::wire::{Signal, WireKind};
 
 /// What a register allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,7 +116,7 @@ pub enum PortKind {
     Ethernet,
     /// Packets on the air.
     Radio,
-    /// Levels of a single wire.
+    /// [Signals](Signal) on wires.
     Wire,
 }
 
@@ -175,6 +176,13 @@ pub enum Effect {
     Send {
         /// The frame.
         data: Arc<[u8]>,
+    },
+    /// Tell the other ends of a wire.
+    Signal {
+        /// Which of the component's pins; 0 where wires end at the whole component.
+        pin: u16,
+        /// What.
+        signal: Signal,
     },
     /// Write to the trace's log.
     Log {
@@ -248,6 +256,11 @@ pub trait Host {
             *byte = self.spi(bus, u32::from(*byte), 8) as u8;
         }
     }
+    /// Where a wire ends at a component's pin, how long a signal is underway on it.
+    fn wire(&self, node: NodeId, pin: u16) -> Option<Time> {
+        let _ = (node, pin);
+        None
+    }
 }
 
 /// A component's index in its machine.
@@ -311,6 +324,17 @@ impl<'a> Cx<'a> {
     /// Sends a frame through the component's port.
     pub fn send(&mut self, data: impl Into<Arc<[u8]>>) {
         self.effects.push((self.node, Effect::Send { data: data.into() }));
+    }
+
+    /// How long a signal is underway on the wire that ends at this component's pin (0 where wires end at the whole
+    /// component); `None` without one.
+    pub fn wire(&self, pin: u16) -> Option<Time> {
+        self.host.wire(self.node, pin)
+    }
+
+    /// Tells the other ends of that wire, if there is one.
+    pub fn signal(&mut self, pin: u16, signal: Signal) {
+        self.effects.push((self.node, Effect::Signal { pin, signal }));
     }
 
     /// Generates the hardware event whose register is at `offset`.
@@ -455,6 +479,22 @@ pub trait Component: State + Send {
     /// A frame arrived at the port.
     fn receive(&mut self, data: &[u8], cx: &mut Cx<'_>) {
         let _ = (data, cx);
+    }
+    /// The kinds of wires that can end at the whole component.
+    fn wires(&self) -> &'static [WireKind] {
+        &[]
+    }
+    /// The names of the pins at which single wires can end.
+    fn wire_pins(&self) -> &'static [&'static str] {
+        &[]
+    }
+    /// A signal came from the end `from` of the wire at a pin (0 where the wire ends at the whole component).
+    fn hear(&mut self, pin: u16, from: u8, signal: Signal, cx: &mut Cx<'_>) {
+        let _ = (pin, from, signal, cx);
+    }
+    /// Power goes off: what it holds on its wires it lets go.
+    fn power_off(&mut self, cx: &mut Cx<'_>) {
+        let _ = cx;
     }
     /// How long after whatever happens next it can send a frame at the earliest.
     fn headroom(&self) -> Time {

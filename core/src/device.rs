@@ -11,6 +11,7 @@ use crate::panel::{PartState, Picture};
 use crate::state::StateError;
 use crate::time::Time;
 use crate::trace::{Digest, Event};
+use crate::wire::WireKind;
 
 /// A device's plug to the outside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -210,6 +211,12 @@ pub enum Activity {
 pub trait Device: Send {
     /// Its plugs.
     fn ports(&self) -> &[Port];
+    /// Lets a wire of a kind end at `component` or `component.pin`: a new port, on whose wire signals are underway for
+    /// `latency`. Only before the first run.
+    fn plug(&mut self, name: &str, kind: WireKind, latency: Time) -> Result<u16, String> {
+        let _ = (name, latency);
+        Err(format!("the device has no {kind} wires"))
+    }
     /// The device's own present: at most one instruction behind the last `end` it ran to, or earlier
     /// when it sleeps or halted.
     fn now(&self) -> Time;

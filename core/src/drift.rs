@@ -17,6 +17,7 @@ use crate::radio::Packet;
 use crate::state::{self, StateError};
 use crate::time::Time;
 use crate::trace::{Chain, Digest, Event};
+use crate::wire::{Signal, WireKind};
 
 const MILLION: u128 = 1_000_000;
 /// No crystal is worse, and no clock stands still.
@@ -114,11 +115,17 @@ impl Drifting {
         Self { device, live, sent: Vec::new(), events: Vec::new() }
     }
 
-    /// A radio packet carries its times: they are converted too.
+    /// Radio packets and signals on wires carry their times: they are converted too.
     fn convert(&self, port: u16, data: &Arc<[u8]>, way: impl Fn(Time) -> Time) -> Arc<[u8]> {
         let kind = self.device.ports().get(usize::from(port)).map(|port| port.kind);
-        if kind != Some(PortKind::Radio) {
-            return data.clone();
+        match kind {
+            Some(PortKind::Radio) => {}
+            Some(PortKind::Wire) => {
+                let signal = Signal::decode(data);
+                return signal
+                    .map_or_else(|_| data.clone(), |(from, signal)| signal.map_times(way).encode(from));
+            }
+            _ => return data.clone(),
         }
         let Ok(mut packet) = Packet::decode(data) else { return data.clone() };
         for time in [&mut packet.start, &mut packet.address_end, &mut packet.end] {
@@ -205,6 +212,10 @@ impl Drifting {
 impl Device for Drifting {
     fn ports(&self) -> &[Port] {
         self.device.ports()
+    }
+
+    fn plug(&mut self, name: &str, kind: WireKind, latency: Time) -> Result<u16, String> {
+        self.device.plug(name, kind, latency)
     }
 
     fn now(&self) -> Time {

@@ -39,6 +39,7 @@ pub mod state;
 pub mod testing;
 pub mod time;
 pub mod trace;
+pub mod wire;
 
 pub use bus::{Addr, BusError, Width};
 pub use time::{Clock, Cycles, Time};

@@ -7,6 +7,7 @@ use crate::component::{Component, Cx, Effect, Host, NodeId, Peripheral, ResetCau
 use crate::rng::Rng;
 use crate::time::Time;
 use crate::trace::{Level, Report};
+use crate::wire::Signal;
 
 /// Guest memory and scripted buses.
 #[derive(Default)]
@@ -21,6 +22,8 @@ pub struct RigHost {
     pub i2c_address: Option<u8>,
     /// What I2C reads and SPI exchanges return, in order; then 0xFF.
     pub bus_data: std::collections::VecDeque<u32>,
+    /// How long a signal is underway on the wires that end at the component; no wire ends there when absent.
+    pub wire: Option<Time>,
 }
 
 impl RigHost {
@@ -62,6 +65,9 @@ impl Host for RigHost {
         self.bus_log.push(format!("spi {mosi:02x}/{bits}"));
         self.bus_data.pop_front().unwrap_or(u32::MAX)
     }
+    fn wire(&self, _: NodeId, _: u16) -> Option<Time> {
+        self.wire
+    }
 }
 
 /// One component on the bench.
@@ -80,6 +86,8 @@ pub struct Rig<C> {
     pub volts: Vec<(u16, i64)>,
     /// Frames sent, with their times.
     pub sent: Vec<(Time, Arc<[u8]>)>,
+    /// Signals it gave on its wires, with their times.
+    pub signals: Vec<(Time, u16, Signal)>,
     /// Log lines.
     pub log: Vec<(Level, String)>,
     /// Reports.
@@ -114,6 +122,7 @@ impl<C: Component> Rig<C> {
             pulses: vec![0; lines],
             volts: Vec::new(),
             sent: Vec::new(),
+            signals: Vec::new(),
             log: Vec::new(),
             reports: Vec::new(),
             events: Vec::new(),
@@ -143,6 +152,7 @@ impl<C: Component> Rig<C> {
                 Effect::Pulse { line } => self.pulses[usize::from(line)] += 1,
                 Effect::Volts { line, microvolts } => self.volts.push((line, microvolts)),
                 Effect::Send { data } => self.sent.push((self.now, data)),
+                Effect::Signal { pin, signal } => self.signals.push((self.now, pin, signal)),
                 Effect::Log { level, text } => self.log.push((level, text)),
                 Effect::Report { what, details } => {
                     let report = Report { who: "rig".to_owned(), what: what.to_owned(), details };
@@ -183,6 +193,11 @@ impl<C: Component> Rig<C> {
     /// Delivers a frame.
     pub fn receive(&mut self, data: &[u8]) {
         self.with(|component, cx| component.receive(data, cx));
+    }
+
+    /// Delivers a signal from end 1 of the wire at a pin.
+    pub fn hear(&mut self, pin: u16, signal: Signal) {
+        self.with(|component, cx| component.hear(pin, 1, signal, cx));
     }
 
     /// The level of the output line called `name`.

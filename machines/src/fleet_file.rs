@@ -9,9 +9,10 @@ use consort_core::component::PortKind;
 use consort_core::device::{Action, Device, Port};
 use consort_core::drift::{Drifting, MOST_PPM};
 use consort_core::fleet::{Endpoint, Fleet, FleetError, Stimulus, StimulusKind};
-use consort_core::link::{Fault, Lan, LanConfig, Link, Rule};
+use consort_core::link::{Fault, Lan, LanConfig, Link, Rule, Wire, WireConfig};
 use consort_core::radio::{Position, Radio, RadioConfig};
 use consort_core::rng::Rng;
+use consort_core::wire::WireKind;
 use consort_core::{Addr, Time};
 use consort_peripherals::softbus::{PhoneConfig, ScriptedPhone, Trusted};
 use indexmap::IndexMap;
@@ -185,12 +186,21 @@ impl ImageEntry {
 pub struct LinkEntry {
     /// The medium.
     pub kind: LinkKind,
-    /// What it joins: `device.port`, or `device` when the device has only one port the link can carry.
+    /// What it joins: `device.port`, or `device` when the device has only one port the link can carry. Wires end at
+    /// components, `device.uart0`, or at pins, `device.gpio.p5`; one that is named twice talks to itself.
     pub joins: Vec<String>,
     /// From the end of sending to the beginning of arriving; the shortest latency of all links bounds how long
     /// devices run between two exchanges.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<Time>,
+    /// The highest rate, in bits per second, that a `uart`, `spi` or `i2c` wire allows; default 1000000, for `i2c`
+    /// 400000. The higher it is, the shorter are the fleet's windows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fastest: Option<u64>,
+    /// Which pin selects each slave of an `spi` wire, by the slave's name in `joins`:
+    /// `{"sensor.serial1": "hub.gpio.p22"}`.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub select: IndexMap<String, String>,
     /// Bits per second of each device's connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bandwidth: Option<u64>,
@@ -210,6 +220,26 @@ pub enum LinkKind {
     Lan,
     /// The air between radios; `air` says how signals fade.
     Radio,
+    /// Two UARTs, TXD to RXD both ways, RTS to CTS.
+    Uart,
+    /// Clock, MOSI and MISO of an SPI bus; `select` says what selects its slaves.
+    Spi,
+    /// Clock and data of an I2C bus.
+    I2c,
+    /// One wire between pins.
+    Pin,
+}
+
+impl LinkKind {
+    fn wire(self) -> Option<WireKind> {
+        match self {
+            Self::Lan | Self::Radio => None,
+            Self::Uart => Some(WireKind::Uart),
+            Self::Spi => Some(WireKind::Spi),
+            Self::I2c => Some(WireKind::I2c),
+            Self::Pin => Some(WireKind::Pin),
+        }
+    }
 }
 
 /// A fault on a link.
@@ -572,9 +602,13 @@ impl FleetFile {
         let carries = match entry.kind {
             LinkKind::Lan => PortKind::Ethernet,
             LinkKind::Radio => PortKind::Radio,
+            LinkKind::Uart | LinkKind::Spi | LinkKind::I2c | LinkKind::Pin => PortKind::Wire,
         };
+        let rng = Rng::new(seed, &format!("link {name}"));
         let mut endpoints = Vec::new();
-        for (index, plug) in entry.joins.iter().enumerate() {
+        let wire = entry.kind.wire().map(|kind| entry.wire(kind, &pointer, document, fleet, &mut endpoints));
+        let wire = wire.transpose()?;
+        for (index, plug) in entry.joins.iter().enumerate().filter(|_| wire.is_none()) {
             let endpoint = find_port(fleet, plug, carries)
                 .map_err(|message| document.error(&format!("{pointer}/joins/{index}"), message))?;
             endpoints.push(endpoint);
@@ -583,9 +617,15 @@ impl FleetFile {
         if entry.latency.is_some_and(|latency| latency < Time::from_us(1)) {
             return Err(error("latency", "a latency is at least 1us: it is the fleet's lookahead").into());
         }
-        let rng = Rng::new(seed, &format!("link {name}"));
-        let mut link: Box<dyn Link> = match entry.kind {
-            LinkKind::Lan => {
+        if wire.is_none() && entry.fastest.is_some() {
+            return Err(error("fastest", "only `uart`, `spi` and `i2c` wires have a highest rate").into());
+        }
+        if entry.kind != LinkKind::Spi && !entry.select.is_empty() {
+            return Err(error("select", "only `spi` wires have slaves to select").into());
+        }
+        let mut link: Box<dyn Link> = match (entry.kind, wire) {
+            (_, Some(config)) => Box::new(Wire::new(config, endpoints.len(), rng)),
+            (LinkKind::Lan, None) => {
                 if entry.air.is_some() {
                     return Err(error("air", "only radio links go through the air").into());
                 }
@@ -599,7 +639,7 @@ impl FleetFile {
                 }
                 Box::new(Lan::new(config, endpoints.len(), rng))
             }
-            LinkKind::Radio => {
+            (_, None) => {
                 if entry.bandwidth.is_some() {
                     return Err(error("bandwidth", "a radio's bandwidth is its own mode's").into());
                 }
@@ -619,10 +659,7 @@ impl FleetFile {
                 end.ok_or_else(|| document.error(&at, format!("the link does not join `{device}`")))
             };
             let ends = |devices: &[String]| devices.iter().map(end).collect::<Result<Vec<_>, _>>();
-            fault
-                .fault
-                .check(carries == PortKind::Ethernet)
-                .map_err(|message| document.error(&format!("{at}/fault"), message))?;
+            fault.fault.check(carries).map_err(|message| document.error(&format!("{at}/fault"), message))?;
             let paths = match &fault.between {
                 None => {
                     vec![(fault.from.as_ref().map(end).transpose()?, fault.to.as_ref().map(end).transpose()?)]
@@ -644,6 +681,97 @@ impl FleetFile {
         fleet.join(name, link, endpoints).map_err(|error| document.error(&pointer, error.to_string()))?;
         Ok(())
     }
+}
+
+/// No wire has more ends.
+const MOST_ENDS: usize = 32;
+/// What a wire's highest rate can be.
+const RATES: std::ops::RangeInclusive<u64> = 100..=50_000_000;
+
+impl LinkEntry {
+    /// Lets the wires end where the entry says; the ends of an SPI bus are followed by the pins that select them.
+    fn wire(
+        &self,
+        kind: WireKind,
+        pointer: &str,
+        document: &Document,
+        fleet: &mut Fleet,
+        ends: &mut Vec<Endpoint>,
+    ) -> Result<WireConfig, JsonError> {
+        let error = |field: &str, message: String| document.error(&format!("{pointer}/{field}"), message);
+        if self.air.is_some() || self.bandwidth.is_some() {
+            let field = if self.air.is_some() { "air" } else { "bandwidth" };
+            return Err(error(field, "wires have no such thing".to_owned()));
+        }
+        let latency = match (kind, self.latency, self.fastest) {
+            (WireKind::Pin, _, Some(_)) => {
+                return Err(error("fastest", "a wire between pins has a `latency`, and no rate".to_owned()));
+            }
+            (WireKind::Pin, latency, None) => latency.unwrap_or(kind.latency(0)),
+            (_, Some(_), _) => {
+                let message = format!("the latency of {kind} wires follows from `fastest`, its highest rate");
+                return Err(error("latency", message));
+            }
+            (_, None, rate) => {
+                let rate = rate.unwrap_or(kind.usual_rate());
+                if !RATES.contains(&rate) {
+                    let message =
+                        format!("a rate is from {} to {} bits per second", RATES.start(), RATES.end());
+                    return Err(error("fastest", message));
+                }
+                kind.latency(rate)
+            }
+        };
+        let loops = matches!(self.joins.as_slice(), [one, other] if one == other);
+        let right = match (kind, self.joins.len()) {
+            (WireKind::Uart, count) => count == 2,
+            (_, count) => (2..=MOST_ENDS).contains(&count),
+        };
+        if !right {
+            let many =
+                if kind == WireKind::Uart { "two ends".to_owned() } else { format!("2 to {MOST_ENDS} ends") };
+            return Err(error("joins", format!("{kind} wires have {many}, not {}", self.joins.len())));
+        }
+        if loops && matches!(kind, WireKind::I2c | WireKind::Pin) {
+            return Err(error("joins", format!("{kind} wires from a place to itself join nothing")));
+        }
+        for (index, place) in self.joins.iter().enumerate() {
+            if loops && let Some(end) = ends.first().copied() {
+                ends.push(end);
+                continue;
+            }
+            let end = plug(fleet, place, kind, latency);
+            ends.push(end.map_err(|message| error(&format!("joins/{index}"), message))?);
+        }
+        let mut selects = Vec::new();
+        for (slave, pin) in &self.select {
+            let at = format!("select{}", pointer_of([slave]));
+            let to = self.joins.iter().position(|place| place == slave);
+            let to = to.ok_or_else(|| {
+                let known = suggest(slave, self.joins.iter().map(String::as_str));
+                error(&at, format!("the wire does not join `{slave}`{known}"))
+            })?;
+            selects.push((ends.len(), to));
+            let end = plug(fleet, pin, WireKind::Pin, latency);
+            ends.push(end.map_err(|message| error(&at, message))?);
+        }
+        if kind == WireKind::Spi && !loops && selects.is_empty() {
+            let message =
+                "say in `select` which pin selects the slave: {\"sensor.serial1\": \"hub.gpio.p22\"}";
+            return Err(document.error(pointer, message));
+        }
+        Ok(WireConfig { kind, latency, selects, loops })
+    }
+}
+
+/// Lets a wire end at `device.component` or `device.component.pin`.
+fn plug(fleet: &mut Fleet, place: &str, kind: WireKind, latency: Time) -> Result<Endpoint, String> {
+    let (device, at) = place.split_once('.').unwrap_or((place, ""));
+    let names = fleet.names();
+    let index = names.iter().position(|known| known == device).ok_or_else(|| {
+        format!("there is no device `{device}`{}", suggest(device, names.iter().map(String::as_str)))
+    })?;
+    fleet.plug(index, at, kind, latency)
 }
 
 /// Where a device's entry is in its file, when its name can be one.

@@ -13,12 +13,14 @@
 //! | [`virtio`] | virtio devices on the memory-mapped transport |
 //! | [`generic`] | blocks that belong to no vendor |
 //! | [`block`] | what register blocks have in common |
+//! | [`line`] | a UART's end of a wire |
 //! | [`count`] | counters computed from time |
 
 pub mod arm;
 pub mod block;
 pub mod count;
 pub mod generic;
+pub mod line;
 pub mod nrf;
 pub mod parts;
 pub mod smsc;

@@ -21,6 +21,7 @@ use pcap_file::{DataLink, Endianness};
 use crate::component::PortKind;
 use crate::radio::Packet;
 use crate::time::Time;
+use crate::wire::Signal;
 
 /// What the frames of an interface are (the registry of LINKTYPE_ values).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +31,8 @@ pub enum LinkType {
     Ethernet = 1,
     /// LINKTYPE_USER0: a radio packet that is nothing more special, in Consort's own words.
     Air = 147,
+    /// LINKTYPE_USER1: a signal on a wire, in words.
+    Wire = 148,
     /// LINKTYPE_IEEE802_15_4_WITHFCS.
     Ieee802154 = 195,
     /// LINKTYPE_BLUETOOTH_LE_LL_WITH_PHDR.
@@ -41,6 +44,7 @@ impl fmt::Display for LinkType {
         f.write_str(match self {
             Self::Ethernet => "Ethernet",
             Self::Air => "radio",
+            Self::Wire => "wire",
             Self::Ieee802154 => "IEEE 802.15.4",
             Self::BluetoothLe => "Bluetooth LE",
         })
@@ -49,6 +53,10 @@ impl fmt::Display for LinkType {
 
 /// What a frame of a link is in a capture, and its bytes there.
 pub fn describe(kind: PortKind, data: &[u8]) -> (LinkType, Cow<'_, [u8]>) {
+    if kind == PortKind::Wire {
+        let words = Signal::decode(data).map(|(_, signal)| signal.to_string().into_bytes());
+        return (LinkType::Wire, words.map_or(data.into(), Cow::Owned));
+    }
     match (kind == PortKind::Radio).then(|| Packet::decode(data)) {
         None => (LinkType::Ethernet, data.into()),
         Some(Ok(packet)) => {

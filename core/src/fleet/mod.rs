@@ -22,6 +22,7 @@ use crate::radio::Position;
 use crate::state::{self, StateError};
 use crate::time::Time;
 use crate::trace::{Digest, Event};
+use crate::wire::WireKind;
 
 pub use points::Points;
 use pool::Pool;
@@ -267,7 +268,23 @@ impl Fleet {
         Ok(fleet)
     }
 
-    /// Joins ports by a link; `make` is given the number of endpoints. Only before the first run.
+    /// Lets a wire end at a place of a device, as [`Device::plug`] does. Only before the first run.
+    pub fn plug(
+        &mut self,
+        index: usize,
+        place: &str,
+        kind: WireKind,
+        latency: Time,
+    ) -> Result<Endpoint, String> {
+        let slot = self.slots.get_mut(index).ok_or("there is no such device")?;
+        let device = slot.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let port = device.plug(place, kind, latency)?;
+        self.ports[index] = device.ports().to_vec();
+        self.routes[index].resize(self.ports[index].len(), None);
+        Ok(Endpoint { device: index, port })
+    }
+
+    /// Joins ports by a link. Only before the first run. A port that is named twice is joined to itself.
     pub fn join(
         &mut self,
         name: &str,
@@ -290,10 +307,11 @@ impl Fleet {
                 });
             };
             let route = &mut self.routes[endpoint.device][usize::from(endpoint.port)];
-            if route.is_some() {
-                return Err(FleetError::PortTaken { device, port: port.name.clone() });
+            match route {
+                Some((link, _)) if *link == self.links.len() => {}
+                Some(_) => return Err(FleetError::PortTaken { device, port: port.name.clone() }),
+                None => *route = Some((self.links.len(), index)),
             }
-            *route = Some((self.links.len(), index));
         }
         // A single port on a link reaches nobody.
         for Endpoint { device, port } in endpoints.iter().filter(|_| endpoints.len() > 1) {

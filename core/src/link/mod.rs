@@ -3,6 +3,7 @@
 mod lan;
 mod rules;
 mod segments;
+mod wire;
 
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use crate::time::Time;
 
 pub use lan::{Lan, LanConfig};
 pub use rules::{Burst, Fault, Reorder, Rule, Rules, Verdict};
+pub use wire::{Wire, WireConfig};
 
 /// A frame on its way to a port.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::component::PortKind;
 use crate::rng::Rng;
 use crate::time::Time;
 
@@ -92,7 +93,7 @@ pub struct Reorder {
 
 impl Fault {
     /// Why the fault cannot be, if it cannot.
-    pub fn check(&self, ethernet: bool) -> Result<(), &'static str> {
+    pub fn check(&self, carries: PortKind) -> Result<(), &'static str> {
         let shares = match self {
             Self::Loss(share) | Self::Duplicate(share) | Self::Corrupt(share) => [*share, 0, 0],
             Self::BurstLoss(burst) => [burst.begin, burst.end, burst.loss],
@@ -105,8 +106,11 @@ impl Fault {
         match self {
             Self::Bandwidth(0) => Err("a bandwidth of 0 carries nothing; use \"cut\""),
             Self::Split(0) => Err("TCP segments are split into pieces of at least 1 byte"),
-            Self::Bandwidth(_) | Self::Split(_) | Self::Coalesce(_) if !ethernet => {
+            Self::Bandwidth(_) | Self::Split(_) | Self::Coalesce(_) if carries != PortKind::Ethernet => {
                 Err("only `lan` links have a bandwidth and TCP segments")
+            }
+            Self::Duplicate(_) | Self::Reorder(_) if carries == PortKind::Wire => {
+                Err("a wire neither repeats nor reorders")
             }
             _ => Ok(()),
         }
@@ -264,10 +268,11 @@ mod tests {
 
     #[test]
     fn impossible_faults_are_named() {
-        assert!(Fault::Loss(1_000_001).check(true).is_err());
-        assert!(Fault::Bandwidth(0).check(true).is_err());
-        assert!(Fault::Split(9).check(false).is_err());
-        assert_eq!(Fault::Split(9).check(true), Ok(()));
+        assert!(Fault::Duplicate(1).check(PortKind::Wire).is_err());
+        assert!(Fault::Loss(1_000_001).check(PortKind::Radio).is_err());
+        assert!(Fault::Bandwidth(0).check(PortKind::Ethernet).is_err());
+        assert!(Fault::Split(9).check(PortKind::Radio).is_err());
+        assert_eq!(Fault::Split(9).check(PortKind::Ethernet), Ok(()));
     }
 
     #[test]

@@ -10,8 +10,11 @@ use consort_core::device::Sent;
 use consort_core::rng::Rng;
 use consort_core::state::StateError;
 use consort_core::trace::{CoreEvent, Level, Recorder, Report};
+use consort_core::wire::{Signal, WireKind};
 use consort_core::{Addr, BusError, Clock, Cycles, Time, Width};
 use serde::{Deserialize, Serialize};
+
+use crate::suggest;
 
 /// Where an output line leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +55,17 @@ pub(crate) struct OffChip {
     pub model: Box<dyn Part>,
 }
 
+/// Where a wire ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plug {
+    pub node: NodeId,
+    pub pin: u16,
+    /// The device's port for it.
+    pub port: u16,
+    /// How long a signal is underway.
+    pub latency: Time,
+}
+
 /// ROM whose writes a flash controller takes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RomWrites {
@@ -68,6 +82,7 @@ pub(crate) struct MachineBus {
     pub wakes: Vec<Time>,
     pub blocks: Vec<Block>,
     pub parts: Parts,
+    pub plugs: Vec<Plug>,
     pub rom_writes: Vec<RomWrites>,
     /// Who hears hardware events.
     pub listeners: Vec<NodeId>,
@@ -123,6 +138,7 @@ impl MachineBus {
             wakes: Vec::new(),
             blocks: Vec::new(),
             parts: Parts::default(),
+            plugs: Vec::new(),
             rom_writes: Vec::new(),
             listeners: Vec::new(),
             sleep_watchers: Vec::new(),
@@ -202,7 +218,8 @@ impl MachineBus {
         let (own, of_parts) = self.wakes.split_at_mut(self.blocks.len());
         let wake = &mut own[index];
         let before = *wake;
-        let mut host = Wiring { parts: Some((&mut self.parts, of_parts)), memory, called: Vec::new(), now };
+        let (parts, plugs) = (Some((&mut self.parts, of_parts)), self.plugs.as_slice());
+        let mut host = Wiring { parts, plugs, memory, called: Vec::new(), now };
         let mut cx = Cx::new(now, NodeId(index as u16), &mut self.effects, wake, &mut self.rng, &mut host);
         let result = call(self.blocks[index].model.as_mut(), &mut cx);
         let called = std::mem::take(&mut host.called);
@@ -223,7 +240,7 @@ impl MachineBus {
         let index = self.blocks.len() + part;
         let wake = &mut self.wakes[index];
         let before = *wake;
-        let mut host = Wiring { parts: None, memory, called: Vec::new(), now };
+        let mut host = Wiring { parts: None, plugs: &self.plugs, memory, called: Vec::new(), now };
         let mut cx = Cx::new(now, NodeId(index as u16), &mut self.effects, wake, &mut self.rng, &mut host);
         let result = call(self.parts.list[part].model.as_mut(), &mut cx);
         self.after_call(index, before);
@@ -347,6 +364,13 @@ impl MachineBus {
                     self.sent.push(Sent { at: now, port, data });
                 }
             }
+            Effect::Signal { pin, signal } => {
+                if let Some(plug) = self.plugs.iter().find(|plug| plug.node == node && plug.pin == pin) {
+                    let data = signal.encode(0);
+                    self.recorder.sent(now, plug.port, &data);
+                    self.sent.push(Sent { at: now, port: plug.port, data });
+                }
+            }
             Effect::Log { level, text } => {
                 let Self { recorder, nodes, .. } = self;
                 recorder.log(now, level, &nodes[index].name, text);
@@ -461,6 +485,76 @@ impl MachineBus {
     pub fn receive(&mut self, node: NodeId, data: &[u8], now: Time, memory: &mut dyn Memory) {
         self.with(node, now, memory, |model, cx| model.receive(data, cx));
         self.settle(now, memory);
+    }
+
+    /// A signal came over a wire.
+    pub fn hear(&mut self, plug: &Plug, from: u8, signal: Signal, now: Time, memory: &mut dyn Memory) {
+        self.with(plug.node, now, memory, |model, cx| model.hear(plug.pin, from, signal, cx));
+        self.settle(now, memory);
+    }
+
+    /// Nobody holds a wire without power.
+    pub fn power_off(&mut self, now: Time, memory: &mut dyn Memory) {
+        let mut nodes: Vec<NodeId> = self.plugs.iter().map(|plug| plug.node).collect();
+        nodes.dedup();
+        for node in nodes {
+            self.with(node, now, memory, |model, cx| model.power_off(cx));
+        }
+        self.settle(now, memory);
+    }
+
+    /// Lets a wire end at `component` or `component.pin`.
+    pub fn plug(&mut self, name: &str, kind: WireKind, port: u16, latency: Time) -> Result<String, String> {
+        let (component, pin) = name.split_once('.').map_or((name, None), |(name, pin)| (name, Some(pin)));
+        let fits = |node: &NodeId| {
+            let model = self.component(*node);
+            match kind {
+                WireKind::Pin => !model.wire_pins().is_empty(),
+                kind => model.wires().contains(&kind),
+            }
+        };
+        let fitting: Vec<NodeId> =
+            (0..self.nodes.len()).map(|index| NodeId(index as u16)).filter(fits).collect();
+        let names: Vec<&str> =
+            fitting.iter().map(|node| self.nodes[usize::from(node.0)].name.as_str()).collect();
+        let place = match names.as_slice() {
+            [] => return Err(format!("the board has no place where {kind} wires end")),
+            [_] if component.is_empty() => Some(0),
+            _ => names.iter().position(|known| *known == component),
+        };
+        let node = place.and_then(|place| fitting.get(place)).copied().ok_or_else(|| {
+            let listed = names.join(", ");
+            match component {
+                "" => format!("say where on the board the {kind} wire ends: {listed}"),
+                _ => format!("no {kind} wire can end at `{component}`; there is: {listed}"),
+            }
+        })?;
+        let pins = self.component(node).wire_pins();
+        let pin = match (kind, pin) {
+            (WireKind::Pin, Some(pin)) => pins.iter().position(|known| *known == pin).ok_or_else(|| {
+                format!("`{component}` has no pin `{pin}`{}", suggest(pin, pins.iter().copied()))
+            })?,
+            (WireKind::Pin, None) => {
+                return Err(format!(
+                    "say which pin: `{component}.{}`",
+                    pins.first().copied().unwrap_or("p0")
+                ));
+            }
+            (_, Some(pin)) => {
+                return Err(format!("{kind} wires end at all of `{component}`, not at its `{pin}`"));
+            }
+            (_, None) => 0,
+        };
+        let pin = pin as u16;
+        let mut name = self.nodes[usize::from(node.0)].name.clone();
+        if let Some(pin) = pins.get(usize::from(pin)).filter(|_| kind == WireKind::Pin) {
+            name = format!("{name}.{pin}");
+        }
+        if self.plugs.iter().any(|plug| (plug.node, plug.pin) == (node, pin)) {
+            return Err(format!("another wire ends at `{name}` already"));
+        }
+        self.plugs.push(Plug { node, pin, port, latency });
+        Ok(name)
     }
 
     /// The processor fell asleep or woke.
@@ -713,6 +807,7 @@ struct PartCall {
 struct Wiring<'a> {
     /// The parts and their wakes; none while a part is called: parts are no bus masters.
     parts: Option<(&'a mut Parts, &'a mut [Time])>,
+    plugs: &'a [Plug],
     memory: &'a mut dyn Memory,
     called: Vec<PartCall>,
     now: Time,
@@ -723,8 +818,8 @@ impl Wiring<'_> {
         let (parts, wakes) = self.parts.as_mut()?;
         let (model, wake) = (&mut parts.list.get_mut(part)?.model, wakes.get_mut(part)?);
         let (mut effects, before) = (Vec::new(), *wake);
-        let mut nothing =
-            Wiring { parts: None, memory: &mut *self.memory, called: Vec::new(), now: self.now };
+        let (memory, plugs) = (&mut *self.memory, self.plugs);
+        let mut nothing = Wiring { parts: None, plugs, memory, called: Vec::new(), now: self.now };
         // Bus transfers are short: a part that needs random numbers draws them when it is woken.
         let mut rng = Rng::new(self.now.as_ps(), "bus transfer");
         let mut cx = Cx::new(self.now, NodeId(part as u16), &mut effects, wake, &mut rng, &mut nothing);
@@ -742,6 +837,11 @@ impl Wiring<'_> {
 }
 
 impl Host for Wiring<'_> {
+    fn wire(&self, node: NodeId, pin: u16) -> Option<Time> {
+        let plug = self.plugs.iter().find(|plug| plug.node == node && plug.pin == pin)?;
+        Some(plug.latency)
+    }
+
     fn dma_read(&mut self, addr: Addr, out: &mut [u8]) -> Result<(), BusError> {
         self.memory.read(addr, out)
     }

@@ -16,6 +16,7 @@ use consort_core::device::{
 use consort_core::panel::PartState;
 use consort_core::state::StateError;
 use consort_core::trace::{CoreEvent, Digest, Event, Level};
+use consort_core::wire::{Signal, WireKind};
 use consort_core::{Addr, Clock, Cycles, Time};
 
 use crate::boot::File;
@@ -250,10 +251,21 @@ impl Machine {
                 if self.state == Power::Off {
                     return;
                 }
-                let Some(node) = self.port_nodes.get(usize::from(port)).copied() else { return };
+                let plug = self.bus.plugs.iter().find(|plug| plug.port == port).copied();
+                let Some(node) =
+                    self.port_nodes.get(usize::from(port)).copied().or(plug.map(|plug| plug.node))
+                else {
+                    return;
+                };
                 self.received += 1;
                 self.bus.recorder.received(at, port, &data);
-                self.bus.receive(node, &data, at, self.core.memory_mut());
+                match plug {
+                    None => self.bus.receive(node, &data, at, self.core.memory_mut()),
+                    Some(plug) => {
+                        let Ok((from, signal)) = Signal::decode(&data) else { return };
+                        self.bus.hear(&plug, from, signal, at, self.core.memory_mut());
+                    }
+                }
             }
             What::Action(action) => {
                 self.bus.recorder.stimulus(at, &told(&action));
@@ -266,7 +278,7 @@ impl Machine {
         match action {
             Action::Send { port, data } => {
                 let index = self.ports.iter().position(|known| known.name == port);
-                if let Some(node) = index.map(|index| self.port_nodes[index])
+                if let Some(node) = index.and_then(|index| self.port_nodes.get(index).copied())
                     && self.state != Power::Off
                 {
                     self.bus.receive(node, &data, at, self.core.memory_mut());
@@ -284,6 +296,7 @@ impl Machine {
             Action::Reset => {}
             Action::PowerOff => {
                 self.state = Power::Off;
+                self.bus.power_off(at, self.core.memory_mut());
                 self.bus.recorder.log(at, Level::Info, "machine", "power off".to_owned());
             }
             Action::PowerOn if self.state == Power::Off => self.reset(ResetCause::PowerOn),
@@ -456,6 +469,13 @@ impl Machine {
 impl Device for Machine {
     fn ports(&self) -> &[Port] {
         &self.ports
+    }
+
+    fn plug(&mut self, name: &str, kind: WireKind, latency: Time) -> Result<u16, String> {
+        let port = self.ports.len() as u16;
+        let name = self.bus.plug(name, kind, port, latency)?;
+        self.ports.push(Port { name, kind: PortKind::Wire });
+        Ok(port)
     }
 
     fn now(&self) -> Time {

@@ -3,11 +3,13 @@
 use std::collections::VecDeque;
 
 use consort_core::component::{Component, Cx, Field, Model, PortKind, Register};
+use consort_core::wire::{Format, Parity, Signal, WireKind};
 use consort_core::{Clock, Cycles, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::block::{self, Lines, Told, Words, word_registers};
+use crate::line::Line;
 
 const DATA: u32 = 0x00;
 const STATE: u32 = 0x04;
@@ -86,7 +88,8 @@ pub struct Config {
 /// character time however many the frame holds. Unless the board says `lossy`, each also waits until the
 /// receiver is on, the buffer is free and one character time has passed since the guest read it; so text
 /// typed on the host arrives whole, and the overrun bits stay clear.
-/// What the guest writes leaves at once then, as on other emulators: the transmitter is never full.
+/// What the guest writes leaves at once then, as on other emulators: the transmitter is never full. With a wire the
+/// transmitter keeps the line's rate nonetheless, and what comes over the wire waits for nobody.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CmsdkUart {
     clock: Clock,
@@ -105,6 +108,7 @@ pub struct CmsdkUart {
     rx_queue: VecDeque<u8>,
     /// The earliest cycle at which the next byte's last bit can have come.
     rx_next: Cycles,
+    wire: Line,
     lines: Lines,
     told: Told,
 }
@@ -117,6 +121,11 @@ impl CmsdkUart {
         BITS_PER_CHARACTER * u64::from(self.bauddiv.max(SMALLEST_BAUDDIV))
     }
 
+    fn format(&self) -> Format {
+        let length = self.clock.time_of(Cycles(self.cycles_per_character()));
+        Format { length, data: 8, parity: Parity::None, stops: 1 }
+    }
+
     /// The buffer moves to the idle shift register. That happens even while the transmitter is off: the
     /// byte then never reaches the wire and raises no interrupt.
     fn load_shift(&mut self, now: Cycles, cx: &mut Cx<'_>) {
@@ -126,6 +135,7 @@ impl CmsdkUart {
         let Some(byte) = self.tx_buffer.take() else { return };
         if self.transmitter_is_on(byte, cx) {
             self.tx_shift = Some((byte, now + self.cycles_per_character()));
+            self.wire.send(byte, self.clock.time_of(now), self.format(), cx);
         }
     }
 
@@ -176,17 +186,21 @@ impl CmsdkUart {
         while self.next_arrival().is_some_and(|at| at <= now) {
             let Some(byte) = self.rx_queue.pop_front() else { return };
             self.rx_next = now + self.cycles_per_character();
-            if self.ctrl & CTRL_RX_ENABLE == 0 {
-                continue;
-            }
-            if self.rx_full {
-                self.overruns |= RX_OVERRUN;
-            }
-            self.rx_buffer = byte;
-            self.rx_full = true;
-            if self.ctrl & CTRL_RX_INTERRUPT != 0 {
-                self.interrupts |= RX;
-            }
+            self.arrive(byte);
+        }
+    }
+
+    fn arrive(&mut self, byte: u8) {
+        if self.ctrl & CTRL_RX_ENABLE == 0 {
+            return;
+        }
+        if self.rx_full {
+            self.overruns |= RX_OVERRUN;
+        }
+        self.rx_buffer = byte;
+        self.rx_full = true;
+        if self.ctrl & CTRL_RX_INTERRUPT != 0 {
+            self.interrupts |= RX;
         }
     }
 
@@ -195,14 +209,18 @@ impl CmsdkUart {
         self.finish_characters(now, cx);
         self.load_shift(now, cx);
         self.take_arrivals(now);
+        // The receiver has no check of the stop bit.
+        while let Some(heard) = self.wire.take(cx.now()) {
+            self.arrive(heard.byte);
+        }
         let status = self.interrupt_status();
         let overrun = status & (TX_OVERRUN | RX_OVERRUN) != 0;
         let levels = status | u32::from(overrun) << 4 | u32::from(status != 0) << 5;
         self.lines.drive(levels.into(), 6, cx);
         let next = self.tx_shift.map(|(_, end)| end).into_iter().chain(self.next_arrival()).min();
-        match next {
-            Some(cycle) => cx.wake_at(self.clock.time_of(cycle)),
-            None => cx.no_wake(),
+        match next.map_or(Time::MAX, |cycle| self.clock.time_of(cycle)).min(self.wire.due()) {
+            Time::MAX => cx.no_wake(),
+            at => cx.wake_at(at),
         }
     }
 
@@ -245,7 +263,7 @@ impl Words for CmsdkUart {
     fn store(&mut self, offset: u32, value: u32, cx: &mut Cx<'_>) {
         match offset {
             DATA => {
-                if self.lossy {
+                if self.lossy || cx.wire(0).is_some() {
                     if self.tx_buffer.is_some() {
                         self.overruns |= TX_OVERRUN;
                     }
@@ -287,10 +305,19 @@ impl Component for CmsdkUart {
         Some(PortKind::Uart)
     }
     fn reset(&mut self, cx: &mut Cx<'_>) {
-        let waiting = std::mem::take(&mut self.rx_queue);
+        let (waiting, mut wire) = (std::mem::take(&mut self.rx_queue), std::mem::take(&mut self.wire));
+        wire.reset();
         *self = Self::new(Config { clock: self.clock, lossy: self.lossy });
         // What was typed still waits on the host's side of the line.
-        self.rx_queue = waiting;
+        (self.rx_queue, self.wire) = (waiting, wire);
+        self.settle(cx);
+    }
+    fn wires(&self) -> &'static [WireKind] {
+        &[WireKind::Uart]
+    }
+    fn hear(&mut self, _: u16, _: u8, signal: Signal, cx: &mut Cx<'_>) {
+        let format = (self.ctrl & CTRL_RX_ENABLE != 0).then(|| self.format());
+        self.wire.hear(&signal, format);
         self.settle(cx);
     }
     fn wake(&mut self, cx: &mut Cx<'_>) {
@@ -325,6 +352,7 @@ impl Model for CmsdkUart {
             rx_full: false,
             rx_queue: VecDeque::new(),
             rx_next: Cycles(0),
+            wire: Line::default(),
             lines: Lines::default(),
             told: Told::default(),
         }
@@ -481,6 +509,26 @@ mod tests {
         assert_eq!(rig.read(DATA), u32::from(b'b'), "the newer byte replaced the older");
         rig.write(INTSTATUS, RX_OVERRUN);
         assert_eq!(rig.read(STATE), 0);
+    }
+
+    #[test]
+    fn a_wire_is_bare_both_ways() {
+        // DDI 0479, "APB UART": one byte of buffer, no check of the stop bit.
+        let mut rig = rig(false);
+        rig.host.wire = Some(Time::from_us(9));
+        rig.write(CTRL, CTRL_TX_ENABLE | CTRL_RX_ENABLE);
+        for byte in [1, 2] {
+            rig.write(DATA, byte);
+        }
+        assert_eq!((rig.read(STATE), rig.signals.len()), (TX, 1));
+        rig.run_for(after(2170));
+        assert_eq!((rig.read(STATE), rig.signals.len(), sent(&rig)), (0, 2, vec![1]));
+        for byte in *b"ab" {
+            let character = rig.component.format().send(byte, rig.now);
+            rig.run_until(character.end);
+            rig.hear(0, Signal::Character(character));
+        }
+        assert_eq!((rig.read(STATE), rig.read(DATA)), (RX | RX_OVERRUN, u32::from(b'b')));
     }
 
     #[test]

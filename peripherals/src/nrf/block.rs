@@ -11,6 +11,7 @@ use consort_core::component::{
     SetError, Value,
 };
 use consort_core::cpu::Watchpoint;
+use consort_core::wire::{Signal, WireKind};
 use consort_core::{Addr, BusError, Time, Width};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -327,6 +328,22 @@ pub trait Logic: Serialize + DeserializeOwned + Send + Sized + 'static {
     fn channels(&self) -> Vec<Channel> {
         Vec::new()
     }
+    /// See [`Component::wires`].
+    fn wires(&self) -> &'static [WireKind] {
+        &[]
+    }
+    /// See [`Component::wire_pins`].
+    fn wire_pins(&self) -> &'static [&'static str] {
+        &[]
+    }
+    /// See [`Component::hear`].
+    fn hear(&mut self, pin: u16, from: u8, signal: Signal, io: &mut Io<'_, '_>) {
+        let _ = (pin, from, signal, io);
+    }
+    /// See [`Component::power_off`].
+    fn power_off(&mut self, io: &mut Io<'_, '_>) {
+        let _ = io;
+    }
     /// See [`Component::headroom`].
     fn headroom(&self) -> Time {
         Time::ZERO
@@ -607,6 +624,18 @@ impl<L: Logic> Component for Block<L> {
     }
     fn get(&self, channel: &str) -> Option<Value> {
         self.logic.present(channel)
+    }
+    fn wires(&self) -> &'static [WireKind] {
+        self.logic.wires()
+    }
+    fn wire_pins(&self) -> &'static [&'static str] {
+        self.logic.wire_pins()
+    }
+    fn hear(&mut self, pin: u16, from: u8, signal: Signal, cx: &mut Cx<'_>) {
+        self.io(cx, |logic, io| logic.hear(pin, from, signal, io));
+    }
+    fn power_off(&mut self, cx: &mut Cx<'_>) {
+        self.io(cx, L::power_off);
     }
     fn headroom(&self) -> Time {
         self.logic.headroom()

@@ -5,7 +5,8 @@
 use std::collections::VecDeque;
 
 use consort_core::Time;
-use consort_core::component::{Coverage, Field, PortKind, Register};
+use consort_core::component::{Field, PortKind, Register};
+use consort_core::wire::{Format, Heard, Parity, Signal, WireKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,7 @@ use super::block::{
     EventInfo, Io, Logic, NRF51_POWER, Regs, Series, Short, Spec, event, f, psel, short, task,
 };
 use super::dma;
+use crate::line::Line;
 
 const STARTRX: u32 = 0x000;
 const STOPRX: u32 = 0x004;
@@ -33,7 +35,9 @@ const TXSTARTED: u32 = 0x150;
 const TXSTOPPED: u32 = 0x158;
 const ERRORSRC: u32 = 0x480;
 const ENABLE: u32 = 0x500;
+const PSEL_RTS: u32 = 0x508;
 const PSEL_TXD: u32 = 0x50C;
+const PSEL_CTS: u32 = 0x510;
 const PSEL_RXD: u32 = 0x514;
 const RXD: u32 = 0x518;
 const TXD: u32 = 0x51C;
@@ -71,20 +75,21 @@ const EVENTS_DMA: &[EventInfo] = &[
 const SHORTS: [Short; 2] = [short(3, CTS, STARTRX), short(4, NCTS, STOPRX)];
 const BYTE: &[Field] = &[f("DATA", 0, 8)];
 const REGISTERS: &[Register] = &[
-    Register::rw(ERRORSRC, "ERRORSRC", 0)
-        .fields(&[f("OVERRUN", 0, 1), f("PARITY", 1, 1), f("FRAMING", 2, 1), f("BREAK", 3, 1)])
-        .coverage(Coverage::Partial),
+    Register::rw(ERRORSRC, "ERRORSRC", 0).fields(&[
+        f("OVERRUN", 0, 1),
+        f("PARITY", 1, 1),
+        f("FRAMING", 2, 1),
+        f("BREAK", 3, 1),
+    ]),
     Register::rw(ENABLE, "ENABLE", 0).fields(&[f("ENABLE", 0, 4)]),
-    Register::rw(0x508, "PSELRTS", u32::MAX).coverage(Coverage::Stub),
+    Register::rw(PSEL_RTS, "PSELRTS", u32::MAX),
     Register::rw(PSEL_TXD, "PSELTXD", u32::MAX),
-    Register::rw(0x510, "PSELCTS", u32::MAX).coverage(Coverage::Stub),
+    Register::rw(PSEL_CTS, "PSELCTS", u32::MAX),
     Register::rw(PSEL_RXD, "PSELRXD", u32::MAX),
     Register::ro(RXD, "RXD", 0).fields(BYTE),
     Register::wo(TXD, "TXD").fields(BYTE),
     Register::rw(BAUDRATE, "BAUDRATE", 0x0400_0000),
-    Register::rw(CONFIG, "CONFIG", 0)
-        .fields(&[f("HWFC", 0, 1), f("PARITY", 1, 3), f("STOP", 4, 1)])
-        .coverage(Coverage::Partial),
+    Register::rw(CONFIG, "CONFIG", 0).fields(&[f("HWFC", 0, 1), f("PARITY", 1, 3), f("STOP", 4, 1)]),
 ];
 const COUNT: &[Field] = &[f("MAXCNT", 0, 16)];
 const REGISTERS_DMA: &[Register] = &[
@@ -128,12 +133,21 @@ pub struct UartConfig {
 const FIFO: usize = 6;
 /// Bytes that wait on the line; more are lost.
 const LINE: usize = 128 * 1024;
+/// With so many bytes in it RTS goes high: four more can come (PS "UARTE", Reception).
+const FIFO_READY: usize = 2;
+
+const OVERRUN: u32 = 1 << 0;
+const PARITY: u32 = 1 << 1;
+const FRAMING: u32 = 1 << 2;
+const BREAK: u32 = 1 << 3;
 
 /// UART / UARTE.
 ///
-/// Bytes come one per character time at most and wait for the receiver: a peer or a person that sends
-/// while it is off or full is held back, as by RTS, and loses nothing. So OVERRUN does not happen, nor do
-/// the other line errors; CTS is always active.
+/// What a person types comes one byte per character time at most and waits for the receiver: a person that sends
+/// while it is off or full is held back, as by RTS, and loses nothing.
+///
+/// Over a wire characters come as the other end sends them: with line errors, overruns, and RTS and CTS where
+/// CONFIG.HWFC is on and their pins are selected. Without a wire CTS is always active.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Uart {
     config: UartConfig,
@@ -157,6 +171,7 @@ pub struct Uart {
     rx_done: u32,
     rx_armed: bool,
     timeout: Time,
+    wire: Line,
 }
 
 impl Uart {
@@ -178,6 +193,29 @@ impl Uart {
         Time::from_ps((bits * 62_500) * (1 << 32) / rate)
     }
 
+    fn format(io: &Io<'_, '_>) -> Format {
+        let config = io.reg(CONFIG);
+        let parity = if config >> 1 & 7 == 7 { Parity::Even } else { Parity::None };
+        Format { length: Self::character(io), data: 8, parity, stops: 1 + (config >> 4 & 1) as u8 }
+    }
+
+    /// Whether a flow control pin is in use.
+    fn flow(io: &Io<'_, '_>, select: u32) -> bool {
+        Self::on(io) && io.reg(CONFIG) & 1 != 0 && psel(io.reg(select)).is_some()
+    }
+
+    /// PS "UARTE", Reception: RTS is active while the receiver is on, has where to put bytes, and its FIFO room for
+    /// four.
+    fn tell_ready(&mut self, io: &mut Io<'_, '_>) {
+        if Self::flow(io, PSEL_RTS) {
+            let ready = self.rx_on && (!Self::dma(io) || self.rx_armed) && self.fifo.len() < FIFO_READY;
+            self.wire.tell_ready(ready, io.cx);
+        } else if self.wire.has_told() {
+            // Nobody drives it any more, so it is pulled up.
+            self.wire.tell_ready(false, io.cx);
+        }
+    }
+
     /// Whether the pin that a PSEL register selects leads to the port.
     fn wired(&self, select: u32, wire: Option<u8>, io: &Io<'_, '_>) -> bool {
         match psel(io.reg(select)) {
@@ -192,12 +230,15 @@ impl Uart {
     }
 
     fn shift_next(&mut self, io: &mut Io<'_, '_>) {
-        if self.shift.is_some() || !self.tx_on {
+        if self.shift.is_some() || !self.tx_on || (self.wire.is_held() && Self::flow(io, PSEL_CTS)) {
             return;
         }
         self.shift = if Self::dma(io) { self.tx_dma.pop_front() } else { self.holding.take() };
-        if self.shift.is_some() {
+        if let Some(byte) = self.shift {
             self.tx_end = io.now() + Self::character(io);
+            if psel(io.reg(PSEL_TXD)).is_some() {
+                self.wire.send(byte, io.now(), Self::format(io), io.cx);
+            }
         }
     }
 
@@ -239,16 +280,58 @@ impl Uart {
         self.arrives = Time::MAX;
         let Some(byte) = self.line.pop_front() else { return };
         if Self::dma(io) {
-            dma::write(io, self.rx_ptr.wrapping_add(self.rx_done), &[byte]);
-            self.rx_done += 1;
-            self.rx_left = self.rx_left.saturating_sub(1);
             io.raise(RXDRDY);
-            if self.rx_left == 0 {
-                self.end_rx(io);
-            }
+            self.to_memory(byte, io);
         } else {
             self.fifo.push_back(byte);
             self.fill_rxd(io);
+        }
+    }
+
+    fn error(&mut self, source: u32, io: &mut Io<'_, '_>) {
+        io.set(ERRORSRC, io.reg(ERRORSRC) | source);
+        io.raise(ERROR);
+    }
+
+    /// A character came over the wire: whether or not there is room for it.
+    fn heard(&mut self, heard: Heard, io: &mut Io<'_, '_>) {
+        let errors = [(heard.parity, PARITY), (heard.framing, FRAMING), (heard.line_break, BREAK)];
+        let source = errors.iter().filter(|(is, _)| *is).fold(0, |all, (_, bit)| all | bit);
+        if source != 0 {
+            self.error(source, io);
+        }
+        if Self::dma(io) && self.rx_armed && self.rx_left > 0 && self.fifo.is_empty() {
+            io.raise(RXDRDY);
+            self.to_memory(heard.byte, io);
+        } else if self.fifo.len() < FIFO {
+            self.fifo.push_back(heard.byte);
+            if Self::dma(io) {
+                io.raise(RXDRDY);
+            } else {
+                self.fill_rxd(io);
+            }
+        } else {
+            self.error(OVERRUN, io);
+        }
+    }
+
+    /// EasyDMA takes a byte.
+    fn to_memory(&mut self, byte: u8, io: &mut Io<'_, '_>) {
+        dma::write(io, self.rx_ptr.wrapping_add(self.rx_done), &[byte]);
+        self.rx_done += 1;
+        self.rx_left = self.rx_left.saturating_sub(1);
+        if self.rx_left == 0 {
+            self.end_rx(io);
+        }
+    }
+
+    /// PS "UARTE", Reception: what came while there was no buffer goes into the next one.
+    fn empty_fifo(&mut self, io: &mut Io<'_, '_>) {
+        while self.rx_armed
+            && self.rx_left > 0
+            && let Some(byte) = self.fifo.pop_front()
+        {
+            self.to_memory(byte, io);
         }
     }
 
@@ -260,6 +343,13 @@ impl Uart {
             self.last_rxd = byte;
             io.raise(RXDRDY);
         }
+    }
+
+    /// Everything but what is outside the chip: what waits on the line, what the other end of the wire does.
+    fn start_anew(&mut self) {
+        let (line, mut wire) = (std::mem::take(&mut self.line), std::mem::take(&mut self.wire));
+        wire.reset();
+        *self = Self { line, wire, ..Self::new(self.config) };
     }
 
     fn end_rx(&mut self, io: &mut Io<'_, '_>) {
@@ -297,6 +387,7 @@ impl Logic for Uart {
             rx_done: 0,
             rx_armed: false,
             timeout: Time::MAX,
+            wire: Line::default(),
         }
     }
 
@@ -311,9 +402,33 @@ impl Logic for Uart {
         Some(PortKind::Uart)
     }
 
-    /// What waits on the line is outside the chip and stays.
-    fn reset(&mut self, _: &mut Io<'_, '_>) {
-        *self = Self { line: std::mem::take(&mut self.line), ..Self::new(self.config) };
+    fn wires(&self) -> &'static [WireKind] {
+        &[WireKind::Uart]
+    }
+
+    fn reset(&mut self, io: &mut Io<'_, '_>) {
+        self.start_anew();
+        self.tell_ready(io);
+    }
+
+    fn power_off(&mut self, io: &mut Io<'_, '_>) {
+        if self.wire.has_told() {
+            self.wire.tell_ready(false, io.cx);
+        }
+    }
+
+    fn hear(&mut self, _: u16, _: u8, signal: Signal, io: &mut Io<'_, '_>) {
+        // PS "UARTE", Reception: the receiver hears until RXTO.
+        let hears =
+            Self::on(io) && (self.rx_on || self.timeout != Time::MAX) && psel(io.reg(PSEL_RXD)).is_some();
+        if self.wire.hear(&signal, hears.then(|| Self::format(io)))
+            && Self::on(io)
+            && psel(io.reg(PSEL_CTS)).is_some()
+        {
+            io.raise(if self.wire.is_held() { NCTS } else { CTS });
+            self.shift_next(io);
+        }
+        self.wake(io);
     }
 
     fn view(&self, offset: u32, _: &Regs<'_>, _: Time) -> Option<u32> {
@@ -324,6 +439,7 @@ impl Logic for Uart {
         if offset == RXD && self.rxd.take().is_some() {
             self.fill_rxd(io);
             self.listen(io);
+            self.tell_ready(io);
         }
     }
 
@@ -374,6 +490,7 @@ impl Logic for Uart {
                     if self.rx_left == 0 {
                         self.end_rx(io);
                     }
+                    self.empty_fifo(io);
                 }
             }
             // PS "UARTE", Reception: ENDRX comes before RXTO, which comes when the receiver has come to a
@@ -385,15 +502,17 @@ impl Logic for Uart {
                 }
                 self.timeout = io.now() + Self::character(io);
             }
-            // Nothing is left between the line and RAM; the flush of an empty FIFO ends at once.
+            // PS "UARTE", Reception: what is left in the FIFO moves to the buffer, and ENDRX tells when.
             FLUSHRX if Self::dma(io) => {
-                self.rx_done = 0;
-                self.rx_armed = true;
+                (self.rx_ptr, self.rx_left) = (io.reg(RXD_PTR), io.reg(RXD_MAXCNT));
+                (self.rx_done, self.rx_armed) = (0, true);
+                self.empty_fifo(io);
                 self.end_rx(io);
             }
             _ => {}
         }
         self.listen(io);
+        self.tell_ready(io);
     }
 
     fn write(&mut self, offset: u32, value: u32, old: u32, io: &mut Io<'_, '_>) {
@@ -408,12 +527,12 @@ impl Logic for Uart {
             }
             ERRORSRC => io.set(ERRORSRC, old & !value),
             ENABLE if value != old => {
-                let line = std::mem::take(&mut self.line);
-                *self = Self { line, ..Self::new(self.config) };
+                self.start_anew();
             }
             _ => {}
         }
         self.listen(io);
+        self.tell_ready(io);
     }
 
     fn receive(&mut self, data: &[u8], io: &mut Io<'_, '_>) {
@@ -426,7 +545,7 @@ impl Logic for Uart {
     }
 
     fn deadline(&self) -> Time {
-        self.tx_end.min(self.arrives).min(self.timeout)
+        self.tx_end.min(self.arrives).min(self.timeout).min(self.wire.due())
     }
 
     fn wake(&mut self, io: &mut Io<'_, '_>) {
@@ -438,10 +557,14 @@ impl Logic for Uart {
             self.arrived(io);
             self.listen(io);
         }
+        while let Some(heard) = self.wire.take(now) {
+            self.heard(heard, io);
+        }
         if self.timeout <= now {
             self.timeout = Time::MAX;
             io.raise(RXTO);
         }
+        self.tell_ready(io);
     }
 }
 
@@ -569,6 +692,134 @@ mod tests {
         rig.write(STOPRX, 1);
         rig.run_for(Time::from_ms(1));
         assert_eq!(rig.read(RXTO), 1);
+    }
+
+    fn wired(series: Series, enable: u32) -> Rig<Block<Uart>> {
+        let mut rig = rig(series, enable);
+        rig.host.wire = Some(Time::from_us(9));
+        rig.host.base = 0x2000_0000;
+        rig.host.memory = b"hello___".to_vec();
+        rig
+    }
+
+    /// The other end's way of sending, at a rate in percent of 115200 baud.
+    fn other(percent: u64, parity: Parity) -> Format {
+        let bits = if parity == Parity::None { 10 } else { 11 };
+        let length = Time::from_ps(bits * 1_000_000_000_000 / (115_200 * percent / 100));
+        Format { length, data: 8, parity, stops: 1 }
+    }
+
+    fn hear(rig: &mut Rig<Block<Uart>>, format: Format, bytes: &[u8]) {
+        for byte in bytes {
+            let sent = format.send(*byte, rig.now);
+            rig.run_until(sent.end);
+            rig.hear(0, Signal::Character(sent));
+        }
+    }
+
+    fn characters(rig: &Rig<Block<Uart>>) -> Vec<Signal> {
+        rig.signals.iter().map(|(.., signal)| signal.clone()).collect()
+    }
+
+    #[test]
+    fn a_character_is_on_the_wire_from_its_start_bit_on() {
+        // RM "UART", Transmission; a second one follows without a gap.
+        let mut rig = wired(Series::Nrf51, 4);
+        rig.write(STARTTX, 1);
+        rig.write(TXD, 0x41);
+        let Some(Signal::Character(first)) = characters(&rig).pop() else { panic!("nothing sent") };
+        assert_eq!((first.start, first.end.as_ns() / 100, first.levels >> 1 & 0xFF), (Time::ZERO, 868, 0x41));
+        rig.write(TXD, 0x42);
+        rig.run_until(first.end);
+        assert_eq!(rig.signals.last().map(|(at, ..)| *at), Some(first.end));
+        // Faster than the wire allows: said once, not sent.
+        rig.host.wire = Some(Time::from_us(100));
+        rig.write(TXD, 0x43);
+        rig.write(TXD, 0x44);
+        rig.run_for(Time::from_ms(1));
+        assert_eq!((rig.signals.len(), rig.log.len()), (2, 1));
+    }
+
+    #[test]
+    fn what_comes_over_a_wire_overruns_a_receiver_that_is_not_read() {
+        // RM "UART", Reception: six bytes of FIFO behind RXD; ERRORSRC: OVERRUN.
+        let mut rig = wired(Series::Nrf51, 4);
+        hear(&mut rig, other(100, Parity::None), b"x");
+        assert_eq!(rig.read(RXDRDY), 0, "the receiver is off");
+        rig.write(STARTRX, 1);
+        hear(&mut rig, other(100, Parity::None), b"abcdefg");
+        assert_eq!((rig.read(ERROR), rig.read(RXDRDY)), (0, 1));
+        hear(&mut rig, other(100, Parity::None), b"h");
+        assert_eq!((rig.read(ERROR), rig.read(ERRORSRC)), (1, OVERRUN));
+        let got: Vec<u8> = (0..7).map(|_| rig.read(RXD) as u8).collect();
+        assert_eq!(got, b"abcdefg");
+        rig.write(ERRORSRC, OVERRUN);
+        assert_eq!(rig.read(ERRORSRC), 0);
+    }
+
+    #[test]
+    fn line_errors_are_those_of_the_samples() {
+        // RM "UART", Reception, ERRORSRC: FRAMING when no valid stop bit is seen, BREAK when the line is low for longer
+        // than a character, PARITY.
+        let mut rig = wired(Series::Nrf51, 4);
+        rig.write(STARTRX, 1);
+        hear(&mut rig, other(90, Parity::None), &[0x40]);
+        assert_eq!((rig.read(ERROR), rig.read(ERRORSRC)), (1, FRAMING));
+        rig.write(ERRORSRC, FRAMING);
+        hear(&mut rig, other(10, Parity::None), &[0x00]);
+        assert_eq!(rig.read(ERRORSRC), FRAMING | BREAK);
+        rig.write(ERRORSRC, 15);
+        rig.write(CONFIG, 7 << 1);
+        hear(&mut rig, other(100, Parity::Even), &[0x01]);
+        assert_eq!(rig.read(ERRORSRC), 0);
+        hear(&mut rig, other(100, Parity::Odd), &[0x01]);
+        assert_eq!(rig.read(ERRORSRC), PARITY);
+    }
+
+    #[test]
+    fn hardware_flow_control_holds_both_sides_back() {
+        // PS "UARTE", Reception, Transmission: RTS goes high with room for four bytes; CTS keeps the next byte back and
+        // has its events.
+        let mut rig = wired(Series::Nrf52, 4);
+        rig.write(PSEL_RTS, 5);
+        rig.write(PSEL_CTS, 7);
+        rig.write(CONFIG, 1);
+        rig.write(STARTRX, 1);
+        hear(&mut rig, other(100, Parity::None), b"abc");
+        assert_eq!(characters(&rig), [Signal::Ready(false), Signal::Ready(true), Signal::Ready(false)]);
+        assert_eq!(rig.read(RXD), u32::from(b'a'));
+        assert_eq!(characters(&rig).last(), Some(&Signal::Ready(true)));
+        rig.hear(0, Signal::Ready(false));
+        assert_eq!((rig.read(NCTS), rig.read(CTS)), (1, 0));
+        let before = rig.signals.len();
+        rig.write(STARTTX, 1);
+        rig.write(TXD, 1);
+        rig.run_for(Time::from_ms(1));
+        assert_eq!((rig.signals.len(), rig.read(TXDRDY)), (before, 0));
+        rig.hear(0, Signal::Ready(true));
+        rig.run_for(Time::from_ms(1));
+        assert_eq!((rig.signals.len(), rig.read(TXDRDY), rig.read(CTS)), (before + 1, 1, 1));
+    }
+
+    #[test]
+    fn bytes_between_two_buffers_wait_in_the_fifo() {
+        // PS "UARTE", Reception: after ENDRX the FIFO takes bytes until the next STARTRX; FLUSHRX moves what is left.
+        let mut rig = wired(Series::Nrf52, 8);
+        rig.write(RXD_PTR, 0x2000_0000);
+        rig.write(RXD_MAXCNT, 2);
+        rig.write(STARTRX, 1);
+        hear(&mut rig, other(100, Parity::None), b"wxyz!");
+        assert_eq!((rig.read(ENDRX), rig.read(RXD_AMOUNT)), (1, 2));
+        rig.write(ENDRX, 0);
+        rig.write(RXD_PTR, 0x2000_0002);
+        rig.write(STARTRX, 1);
+        assert_eq!((rig.read(ENDRX), rig.read(RXD_AMOUNT)), (1, 2));
+        rig.write(STOPRX, 1);
+        rig.write(RXD_PTR, 0x2000_0004);
+        rig.write(RXD_MAXCNT, 4);
+        rig.write(FLUSHRX, 1);
+        assert_eq!(rig.read(RXD_AMOUNT), 1);
+        assert_eq!(rig.host.memory, b"wxyz!___");
     }
 
     #[test]
