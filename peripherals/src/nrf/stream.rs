@@ -174,9 +174,9 @@ impl I2s {
         // right only one sample of each frame is in memory.
         let samples_per_word = [4, 2, 1, 1][(io.reg(SWIDTH) & 3) as usize];
         let samples = u64::from(words) * samples_per_word * if io.reg(CHANNELS) & 3 == 0 { 1 } else { 2 };
-        let ps = samples * ratio * 1_000_000_000_000 / (2 * master);
+        let ps = u128::from(samples * ratio) * 500_000_000_000 / u128::from(master);
         let clocked = io.reg(MODE) & 1 == 0 && io.reg(MCKEN) & 1 != 0;
-        self.end = if clocked { io.now() + Time::from_ps(ps) } else { Time::MAX };
+        self.end = if clocked { io.now() + Time::from_ps(ps as u64) } else { Time::MAX };
         if clocked && io.reg(TXEN) != 0 {
             dma::read(io, io.reg(TXD_PTR), words as usize * 4);
         }
