@@ -147,7 +147,8 @@ fn watch() -> Fleet {
 
 #[test]
 fn the_memory_watch_unit_tells_of_accesses_to_memory_and_registers() {
-    // PS "MWU": regions, subregions of the peripherals, non-maskable interrupts.
+    // PS "MWU": regions, subregions of the peripherals, non-maskable interrupts; what the processor stacks and
+    // unstacks is an access as any other.
     let mut ears = Ears::default();
     watch().run_until(Time::from_ms(200), &mut ears);
     let told = |what, wrote, read, register| {
@@ -162,6 +163,8 @@ fn the_memory_watch_unit_tells_of_accesses_to_memory_and_registers() {
         told("read", 2, 1, 0),
         told("the timer", 2, 1, 1),
         told("no more", 2, 1, 1),
+        told("no exception", 2, 0, 1),
+        told("an exception", 3, 1, 1),
     ];
     assert_eq!(ears.said, expected.concat());
 }

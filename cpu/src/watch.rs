@@ -24,6 +24,14 @@ impl Watched {
         self.replace(engine, (CHIP..).zip(at.iter().take(CHIP_WATCHES)));
     }
 
+    /// The chip's watches, bit n for the nth, that an access to these bytes touches.
+    pub(crate) fn touched_by(&self, addr: u64, len: u64, access: AccessKind) -> u32 {
+        let touches = |(_, at, size, kind): &&(u8, u64, u64, AccessKind)| {
+            *kind == access && addr < at.saturating_add(*size) && *at < addr.saturating_add(len)
+        };
+        self.0.iter().filter(touches).fold(0, |all, (slot, ..)| all | 1 << slot.saturating_sub(CHIP))
+    }
+
     fn replace<'a>(&mut self, engine: &mut Engine, at: impl Iterator<Item = (u8, &'a Watchpoint)>) {
         for (slot, addr, len, access) in self.0.drain(..) {
             engine.remove_watchpoint(slot, addr, len, access);

@@ -14,6 +14,35 @@ void NmiHandler(void)
     (void)REG(MWU, MWU_EVENTS_REGION0_WA);
 }
 
+#define SCB_ICSR (*(volatile uint32_t *)0xE000ED04u)
+#define SCB_VTOR (*(volatile uint32_t *)0xE000ED08u)
+
+static uintptr_t g_vectors[16] __attribute__((aligned(128)));
+static uint32_t g_processStack[32] __attribute__((aligned(8)));
+
+static void PendSvHandler(void)
+{
+}
+
+/* An exception stacks on the process stack, which nothing else touches. */
+static void TakeException(void)
+{
+    uint32_t control = 2;
+    uint32_t before = 0;
+    uint32_t pend = 1u << 28;
+    __asm volatile("msr psp, %0\n"
+                   "msr control, %1\n"
+                   "isb\n"
+                   "str %2, [%3]\n"
+                   "dsb\n"
+                   "isb\n"
+                   "msr control, %4\n"
+                   "isb\n"
+                   :
+                   : "r"(&g_processStack[32]), "r"(control), "r"(pend), "r"(&SCB_ICSR), "r"(before)
+                   : "memory");
+}
+
 static void Tell(const char *what)
 {
     Put(what);
@@ -54,6 +83,16 @@ int main(void)
     REG(MWU, MWU_REGIONENCLR) = 1u << 0;
     g_watched[1] = 3;
     Tell("no more:");
+    g_vectors[2] = (uintptr_t)NmiHandler;
+    g_vectors[14] = (uintptr_t)PendSvHandler;
+    SCB_VTOR = (uintptr_t)g_vectors;
+    REG(MWU, MWU_REGION0_START) = (uintptr_t)g_processStack;
+    REG(MWU, MWU_REGION0_END) = (uintptr_t)g_processStack + sizeof g_processStack - 1;
+    REG(MWU, MWU_EVENTS_REGION0_RA) = 0;
+    REG(MWU, MWU_REGIONEN) = 1u << 0 | 1u << 1;
+    Tell("no exception:");
+    TakeException();
+    Tell("an exception:");
     for (;;) {
         __asm volatile("wfe" ::: "memory");
     }

@@ -148,8 +148,15 @@ impl CortexM {
 
     /// The core between two instructions, and what is private to it.
     fn live<'a>(&'a mut self, bus: &'a mut dyn Bus) -> (&'a mut System, Live<'a>) {
-        let live =
-            Live { engine: &mut self.engine, regions: &self.regions, bus, now: self.now, attention: false };
+        let live = Live {
+            engine: &mut self.engine,
+            regions: &self.regions,
+            bus,
+            now: self.now,
+            attention: false,
+            watches: &self.chip_watches,
+            touched: &mut self.touched,
+        };
         (&mut self.system, live)
     }
 

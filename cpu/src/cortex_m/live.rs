@@ -8,9 +8,10 @@ use super::bitband;
 use super::exceptions::Hart;
 use super::registers::Registers;
 use super::system::System;
-use crate::engine::{Access, BusError as Refused, Engine, Io, Reg};
+use crate::engine::{Access, AccessKind, BusError as Refused, Engine, Io, Reg};
 use crate::regions::{Guest, Regions};
 use crate::timing::SlowBus;
+use crate::watch::Watched;
 
 /// Memory through whoever holds the engine.
 struct Through<'a, T>(&'a mut T);
@@ -30,8 +31,20 @@ pub(super) struct Live<'a> {
     pub(super) regions: &'a Regions,
     pub(super) bus: &'a mut dyn Bus,
     pub(super) now: Cycles,
-    /// Whether an access made the bus want attention.
+    /// Whether an access made the bus want attention, or touched what the chip watches.
     pub(super) attention: bool,
+    /// What the chip watches, and what of it was touched.
+    pub(super) watches: &'a Watched,
+    pub(super) touched: &'a mut u32,
+}
+
+impl Live<'_> {
+    /// The chip hears of stacking and unstacking as of any other access.
+    fn touch(&mut self, addr: u32, words: usize, access: AccessKind) {
+        let touched = self.watches.touched_by(u64::from(addr), 4 * words as u64, access);
+        *self.touched |= touched;
+        self.attention |= touched != 0;
+    }
 }
 
 impl Registers for Live<'_> {
@@ -82,6 +95,7 @@ impl Hart for Live<'_> {
     }
 
     fn load_block(&mut self, addr: u32, out: &mut [u32]) -> Result<(), BusError> {
+        self.touch(addr, out.len(), AccessKind::Read);
         let mut bytes = [0; 4 * MOST_WORDS];
         if let Some(bytes) = bytes.get_mut(..4 * out.len())
             && self.engine.read_memory(u64::from(addr), bytes).is_ok()
@@ -98,6 +112,7 @@ impl Hart for Live<'_> {
     }
 
     fn store_block(&mut self, addr: u32, words: &[u32]) -> Result<(), BusError> {
+        self.touch(addr, words.len(), AccessKind::Write);
         let mut bytes = [0; 4 * MOST_WORDS];
         if let Some(bytes) = bytes.get_mut(..4 * words.len())
             && self.regions.is_ram(u64::from(addr), bytes.len() as u64)

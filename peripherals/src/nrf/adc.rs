@@ -165,7 +165,7 @@ impl Logic for Adc {
     fn task(&mut self, task: u32, io: &mut Io<'_, '_>) {
         self.end = Time::MAX;
         if task == START && io.reg(ENABLE) == 1 {
-            // nRF51822 PS v3.1 section 8.16: 8, 9, 10 bits.
+            // nRF51822 PS v3.1, ADC's electrical specification: 8, 9, 10 bits.
             let us = [20, 36, 68][(io.reg(CONFIG) & 3).min(2) as usize];
             self.end = io.now() + Time::from_us(us);
         }

@@ -3,7 +3,7 @@
 //! nRF51 Reference Manual v3.0 and nRF52832 PS v1.4, "POWER" and "CLOCK"; "MPU" of the one, "BPROT" of the
 //! other.
 
-use consort_core::component::{Access, Channel, Coverage, Register, ResetCause, SetError, Value};
+use consort_core::component::{Access, Channel, Register, ResetCause, SetError, Value};
 use consort_core::{Addr, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -91,9 +91,12 @@ const COMMON: &[Register] = &[
     Register::ro(LFCLKSRCCOPY, "LFCLKSRCCOPY", 0).fields(&[f("SRC", 0, 2)]),
     Register::ro(RAMSTATUS, "RAMSTATUS", 0xF),
     Register::wo(SYSTEMOFF, "SYSTEMOFF").fields(&[f("SYSTEMOFF", 0, 1)]),
-    Register::rw(POFCON, "POFCON", 0)
-        .fields(&[f("POF", 0, 1), f("THRESHOLD", 1, 4), f("THRESHOLDVDDH", 8, 4)])
-        .coverage(Coverage::Partial),
+    // THRESHOLDVDDH is for a supply at VDDH, which no board here has.
+    Register::rw(POFCON, "POFCON", 0).fields(&[
+        f("POF", 0, 1),
+        f("THRESHOLD", 1, 4),
+        f("THRESHOLDVDDH", 8, 4),
+    ]),
     Register::rw(LFCLKSRC, "LFCLKSRC", 0).fields(&[f("SRC", 0, 2), f("BYPASS", 16, 1), f("EXTERNAL", 17, 1)]),
     Register::rw(GPREGRET, "GPREGRET", 0).fields(&[f("GPREGRET", 0, 8)]),
     Register::rw(CTIV, "CTIV", 0).fields(&[f("CTIV", 0, 7)]),
@@ -204,8 +207,7 @@ pub struct ClockConfig {
 }
 
 /// POWER and CLOCK. Channels `vdd` and, on nRF52, `vbus`. What a section of RAM held is lost when it is switched
-/// off, or in System OFF without retention; accesses to one that is off are not refused. POFCON warns, and does
-/// not keep NVMC from writing. Line `lfclk` is high while the low-frequency clock runs: RTC and WDT count on it.
+/// off, or in System OFF without retention; accesses to one that is off are not refused. Line `lfclk` is high while the low-frequency clock runs: RTC and WDT count on it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Clock {
     config: ClockConfig,
@@ -243,7 +245,7 @@ struct Lf {
 const LFCLK: u16 = 1;
 
 impl Clock {
-    /// nRF51822 PS v3.1 table 26 and nRF52832 PS v1.4 section 19.4: typical start-up times.
+    /// nRF51822 PS v3.1 and nRF52832 PS v1.4, clock sources' electrical specification: typical start-up times.
     fn hfxo_start(&self) -> Time {
         match self.config.series {
             Series::Nrf51 => Time::from_us(800),
@@ -330,7 +332,9 @@ impl Clock {
         if failing && !self.failing {
             io.raise(POFWARN);
         }
-        self.failing = failing;
+        if failing != std::mem::replace(&mut self.failing, failing) {
+            Signal::Supply { low: failing }.send(io);
+        }
     }
 
     fn wake_up(&mut self, by: u32, io: &mut Io<'_, '_>) {
@@ -657,6 +661,47 @@ mod tests {
     }
 
     #[test]
+    fn start_up_times_are_the_chips() {
+        // nRF51822 PS "Clock sources", nRF52832 PS "CLOCK", Electrical specification: HFXO, LFRC, synthesised LFCLK.
+        let took = |series, source: u32, start: u32, started: u32| {
+            let mut rig = Rig::new(Block::<Clock>::new(ClockConfig { series, vbus: false }));
+            rig.write(LFCLKSRC, source);
+            rig.write(start, 1);
+            while rig.read(started) == 0 && rig.now < Time::from_secs(1) {
+                rig.run_until(rig.wake);
+            }
+            rig.now
+        };
+        for (series, hfxo, lfrc) in [(Series::Nrf51, 800, 390), (Series::Nrf52, 360, 600)] {
+            assert_eq!(took(series, 0, HFCLKSTART, HFCLKSTARTED), Time::from_us(hfxo));
+            assert_eq!(took(series, 0, LFCLKSTART, LFCLKSTARTED), Time::from_us(lfrc));
+            assert_eq!(took(series, 1, LFCLKSTART, LFCLKSTARTED), Time::from_ms(250));
+            assert_eq!(took(series, 2, LFCLKSTART, LFCLKSTARTED), Time::from_us(100));
+        }
+    }
+
+    #[test]
+    fn blocks_of_flash_stay_protected_until_a_reset() {
+        // nRF52832 PS "BPROT", CONFIG0 to CONFIG3; RM "MPU", PROTENSET0 and PROTENSET1: ones cannot be cleared.
+        let blocks = |rig: &mut Rig<Block<Clock>>| -> Vec<u16> {
+            let told = rig.events.drain(..).filter_map(|event| Signal::parse(u64::from(event)));
+            told.filter_map(|signal| match signal {
+                Signal::Protect { block } => Some(block),
+                _ => None,
+            })
+            .collect()
+        };
+        let mut rig = rig();
+        rig.write(PROTECT0, 0b101);
+        rig.write(PROTECT3, 1 << 31);
+        assert_eq!(blocks(&mut rig), [0, 2, 127]);
+        rig.write(PROTECT0, 0b010);
+        assert_eq!((rig.read(PROTECT0), blocks(&mut rig)), (0b111, vec![1]));
+        rig.with(|clock, cx| clock.restart(ResetCause::Software, cx));
+        assert_eq!(rig.read(PROTECT0), 0);
+    }
+
+    #[test]
     fn the_crystal_takes_over_from_rc() {
         // PS "CLOCK", LFCLK clock controller: LFCLK runs from LFRC while LFXO starts.
         let mut rig = rig();
@@ -765,6 +810,8 @@ mod tests {
         assert_eq!(rig.read(POFWARN), 0);
         set(&mut rig, 2.69);
         assert_eq!((rig.read(POFWARN), rig.line("irq")), (1, true));
+        let told = rig.events.iter().rev().find_map(|event| Signal::parse(u64::from(*event)));
+        assert_eq!(told, Some(Signal::Supply { low: true }));
         rig.write(POFWARN, 0);
         set(&mut rig, 2.72);
         set(&mut rig, 2.69);

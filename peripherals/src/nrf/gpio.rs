@@ -52,8 +52,13 @@ pub enum Signal {
     AnaDetect,
     /// BPROT or MPU protects a block of 4 KiB of flash until the next reset.
     Protect {
-        /// 0 to 511.
+        /// 0 to 127.
         block: u16,
+    },
+    /// The power-fail comparator: the supply is too low to write flash, or enough again.
+    Supply {
+        /// Whether it is too low.
+        low: bool,
     },
 }
 
@@ -61,6 +66,8 @@ pub enum Signal {
 /// bits 18 to 26, which are zero in every peripheral's base: so it can be read without knowing the base.
 const SIGNAL: u32 = 1 << 31;
 const PROTECT: u32 = 1 << 27;
+/// What PROTECT's code says of the supply, beyond the blocks: low, and enough.
+const SUPPLY: [u16; 2] = [510, 511];
 const AT: u32 = 18;
 
 impl Signal {
@@ -72,7 +79,11 @@ impl Signal {
     /// Its address, from a base of 0.
     pub fn addr(self) -> Addr {
         let (what, pin) = match self {
-            Self::Protect { block } => return Addr::from(SIGNAL | PROTECT | u32::from(block & 0x1FF) << AT),
+            Self::Protect { block } => return Addr::from(SIGNAL | PROTECT | u32::from(block & 0x7F) << AT),
+            Self::Supply { low } => {
+                let code = SUPPLY[usize::from(!low)];
+                return Addr::from(SIGNAL | PROTECT | u32::from(code) << AT);
+            }
             Self::Level { pin, level } => (u32::from(level), pin),
             Self::Detect { port, level } => (2 + u32::from(level), port),
             Self::Take { pin, level } => (level.map_or(6, |level| 4 + u32::from(level)), pin),
@@ -86,7 +97,11 @@ impl Signal {
         let addr = u32::try_from(addr).ok().filter(|addr| addr & SIGNAL != 0)?;
         let code = addr >> AT & 0x1FF;
         if addr & PROTECT != 0 {
-            return Some(Self::Protect { block: code as u16 });
+            let code = code as u16;
+            return Some(match SUPPLY.iter().position(|supply| *supply == code) {
+                Some(enough) => Self::Supply { low: enough == 0 },
+                None => Self::Protect { block: code },
+            });
         }
         let pin = (code & 63) as u8;
         Some(match code >> 6 {

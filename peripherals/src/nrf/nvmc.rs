@@ -106,10 +106,12 @@ pub struct Nvmc {
     protected: [u64; 8],
     /// Page and milliseconds of a partial erase under way.
     partial: (u32, u32),
+    /// The supply is below POFCON's threshold.
+    low: bool,
 }
 
 impl Nvmc {
-    /// nRF51822 PS v3.1 section 8.24 and nRF52832 PS v1.4 section 11.9: a word, a page, everything.
+    /// nRF51822 PS v3.1 and nRF52832 PS v1.4, NVMC's electrical specification: a word, a page, everything.
     fn times(&self) -> [Time; 3] {
         match self.config.series {
             Series::Nrf51 => [Time::from_us(46), Time::from_us(21_300), Time::from_us(21_300)],
@@ -139,7 +141,18 @@ impl Nvmc {
         by_block || by_list
     }
 
+    /// PS "POWER", Power-fail comparator: below its threshold NVMC changes nothing.
+    fn starves(&self, io: &mut Io<'_, '_>) -> bool {
+        if self.low {
+            io.cx.guest_error("NVMC: the supply is below POFCON's threshold, flash stays as it is");
+        }
+        self.low
+    }
+
     fn erase(&mut self, io: &mut Io<'_, '_>, from: u32, len: u32) {
+        if self.starves(io) {
+            return;
+        }
         if self.forbidden(from, len, io) {
             io.cx.guest_error(format!("NVMC: {from:#010x} is protected and stays as it is"));
             return;
@@ -168,7 +181,7 @@ impl Logic for Nvmc {
     type Config = NvmcConfig;
 
     fn new(config: NvmcConfig) -> Self {
-        Self { config, busy: Time::ZERO, protected: [0; 8], partial: (0, 0) }
+        Self { config, busy: Time::ZERO, protected: [0; 8], partial: (0, 0), low: false }
     }
 
     fn spec(&self) -> &'static Spec {
@@ -183,7 +196,7 @@ impl Logic for Nvmc {
     }
 
     fn reset(&mut self, _: &mut Io<'_, '_>) {
-        *self = Self::new(self.config);
+        *self = Self::new(self.config); // POFCON is reset, too
     }
 
     fn listens(&self) -> bool {
@@ -191,10 +204,14 @@ impl Logic for Nvmc {
     }
 
     fn bus_event(&mut self, addr: Addr, _: &mut Io<'_, '_>) {
-        if let Some(Signal::Protect { block }) = Signal::parse(addr)
-            && let Some(bits) = self.protected.get_mut(usize::from(block / 64))
-        {
-            *bits |= 1 << (block % 64);
+        match Signal::parse(addr) {
+            Some(Signal::Protect { block }) => {
+                if let Some(bits) = self.protected.get_mut(usize::from(block / 64)) {
+                    *bits |= 1 << (block % 64);
+                }
+            }
+            Some(Signal::Supply { low }) => self.low = low,
+            _ => {}
         }
     }
 
@@ -275,6 +292,9 @@ impl Logic for Nvmc {
             io.cx.guest_error(format!("a write to protected flash at {addr:#010x}"));
             return Err(BusError::Refused(addr));
         }
+        if self.starves(io) {
+            return Ok(());
+        }
         let mut old = [0; 4];
         io.cx.dma_read(addr, &mut old)?;
         io.cx.dma_write(addr, &(u32::from_le_bytes(old) & value).to_le_bytes())?;
@@ -335,8 +355,44 @@ mod tests {
     }
 
     #[test]
+    fn uicr_is_written_like_flash_and_erased_by_its_own_register() {
+        // PS "NVMC", Writing to UICR, Erasing UICR.
+        let config = NvmcConfig { series: Series::Nrf52, flash: 4096, page: 4096, uicr: 1024 };
+        let mut rig = Rig::new(Block::<Nvmc>::new(config));
+        rig.host.base = u64::from(UICR);
+        rig.host.memory = vec![0xFF; 1024];
+        let place = u64::from(UICR) + 0x80;
+        rig.write(CONFIG, WRITE);
+        store(&mut rig, place, Width::Word, 0x1234_5678).unwrap();
+        assert_eq!(rig.host.memory[0x80..0x84], 0x1234_5678u32.to_le_bytes());
+        rig.write(CONFIG, ERASE);
+        rig.write(ERASEPAGE, UICR);
+        assert_eq!(rig.host.memory[0x80], 0x78, "no page of flash");
+        rig.write(ERASEUICR, 1);
+        assert!(rig.host.memory.iter().all(|byte| *byte == 0xFF));
+    }
+
+    #[test]
+    fn a_page_is_erased_in_parts() {
+        // nRF52840 PS "NVMC", Partial erase of a page in flash: once the parts add up to t_ERASEPAGE.
+        let config = NvmcConfig { series: Series::Nrf52, flash: 8192, page: 4096, uicr: 1024 };
+        let mut rig = Rig::new(Block::<Nvmc>::new(config));
+        rig.host.memory = vec![0; 8192];
+        rig.write(CONFIG, ERASE);
+        rig.write(ERASEPAGEPARTIALCFG, 30);
+        for _ in 0..2 {
+            rig.write(ERASEPAGEPARTIAL, 0x1000);
+            assert_eq!(rig.read(READY), 0);
+            rig.run_for(Time::from_ms(30));
+            assert_eq!((rig.read(READY), rig.host.memory[0x1000]), (1, 0));
+        }
+        rig.write(ERASEPAGEPARTIAL, 0x1000);
+        assert_eq!((rig.host.memory[0xFFF], rig.host.memory[0x1000]), (0, 0xFF));
+    }
+
+    #[test]
     fn the_cache_is_switched() {
-        // nRF52832 PS chapter 11: ICACHECNF.CACHEEN.
+        // nRF52832 PS "NVMC", ICACHECNF.CACHEEN.
         let config = NvmcConfig { series: Series::Nrf52, flash: 4096, page: 1024, uicr: 1024 };
         let mut rig = Rig::new(Block::<Nvmc>::new(config));
         rig.write(ICACHECNF, 0x101);
@@ -360,6 +416,22 @@ mod tests {
         rig.write(CONFIG, ERASE);
         rig.write(ERASEPAGE, 0x400);
         assert_eq!(rig.host.memory[0x400], 0xFF);
+    }
+
+    #[test]
+    fn nothing_is_written_while_the_supply_is_low() {
+        // nRF52832 PS "POWER", Power-fail comparator.
+        let mut rig = rig();
+        let supply = |rig: &mut Rig<Block<Nvmc>>, low| {
+            rig.with(|nvmc, cx| nvmc.bus_event(Signal::Supply { low }.addr(), cx));
+        };
+        supply(&mut rig, true);
+        rig.write(CONFIG, WRITE);
+        store(&mut rig, 8, Width::Word, 0).unwrap();
+        assert_eq!(rig.host.memory[8], 0xFF);
+        supply(&mut rig, false);
+        store(&mut rig, 8, Width::Word, 0).unwrap();
+        assert_eq!(rig.host.memory[8], 0);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 use consort_core::Addr;
 use consort_core::component::Register;
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 
 use super::block::{Io, Logic, Regs, Series, SeriesConfig, Spec, array};
 use consort_core::Time;
@@ -17,7 +18,7 @@ const TEP: u32 = 0x514;
 const CHG: u32 = 0x800;
 const FORK: u32 = 0x910;
 
-/// PS table 38: channels 20 to 31 have fixed ends.
+/// PS "PPI", Pre-programmed channels: 20 to 31 have fixed ends.
 const FIXED: [(u32, u32); 12] = [
     (0x4000_8140, 0x4000_1000), // TIMER0 COMPARE[0] -> RADIO TXEN
     (0x4000_8140, 0x4000_1004), // TIMER0 COMPARE[0] -> RADIO RXEN
@@ -68,12 +69,19 @@ static SPEC52: Spec = Spec::new(
     ],
 );
 
-/// PPI. It hears every event and writes the tasks of the enabled channels that wait for it; the delay of
-/// one 16 MHz cycle that the chip adds is not modelled.
+/// PPI. It hears every event and, with the next edge of the 16 MHz clock, writes the tasks of the enabled channels
+/// that wait for it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Ppi {
     series: Series,
+    /// Tasks on their way, in order of time.
+    due: VecDeque<(Time, u32)>,
 }
+
+/// A cycle of the 16 MHz clock.
+const CYCLE_PS: u64 = 62_500;
+/// More tasks than all channels can have on their way in one cycle are events that come in one instant.
+const MOST_DUE: usize = 1_024;
 
 impl Ppi {
     fn programmable(&self) -> u32 {
@@ -98,7 +106,7 @@ impl Logic for Ppi {
     type Config = SeriesConfig;
 
     fn new(config: SeriesConfig) -> Self {
-        Self { series: config.series }
+        Self { series: config.series, due: VecDeque::new() }
     }
 
     fn spec(&self) -> &'static Spec {
@@ -114,6 +122,20 @@ impl Logic for Ppi {
 
     fn listens(&self) -> bool {
         true
+    }
+
+    fn reset(&mut self, _: &mut Io<'_, '_>) {
+        self.due.clear();
+    }
+
+    fn deadline(&self) -> Time {
+        self.due.front().map_or(Time::MAX, |(at, _)| *at)
+    }
+
+    fn wake(&mut self, io: &mut Io<'_, '_>) {
+        while let Some((_, task)) = self.due.pop_front_if(|(at, _)| *at <= io.now()) {
+            io.cx.bus_write(u64::from(task), 1);
+        }
     }
 
     fn view(&self, offset: u32, regs: &Regs<'_>, _: Time) -> Option<u32> {
@@ -136,6 +158,9 @@ impl Logic for Ppi {
 
     fn bus_event(&mut self, addr: Addr, io: &mut Io<'_, '_>) {
         let Ok(event) = u32::try_from(addr) else { return };
+        // PS "PPI": each channel is synchronised to the 16 MHz clock; what is synchronous to it is delayed by one
+        // period, anything else by up to one.
+        let at = Time::from_ps((io.now().as_ps() / CYCLE_PS + 1) * CYCLE_PS);
         let mut enabled = io.reg(CHEN);
         while enabled != 0 {
             let channel = enabled.trailing_zeros();
@@ -145,8 +170,8 @@ impl Logic for Ppi {
                 continue;
             }
             for task in [to, io.reg(FORK + channel * 4)] {
-                if task != 0 {
-                    io.cx.bus_write(u64::from(task), 1);
+                if task != 0 && self.due.len() < MOST_DUE {
+                    self.due.push_back((at, task));
                 }
             }
         }
@@ -158,6 +183,7 @@ mod tests {
     use super::*;
     use crate::nrf::block::Block;
     use consort_core::component::{Component, Model};
+    use consort_core::state::State as _;
     use consort_core::testing::Rig;
 
     fn rig() -> Rig<Block<Ppi>> {
@@ -166,6 +192,8 @@ mod tests {
 
     fn event(rig: &mut Rig<Block<Ppi>>, addr: u64) -> Vec<(u64, u32)> {
         rig.with(|ppi, cx| ppi.bus_event(addr, cx));
+        assert_eq!(rig.writes, []);
+        rig.run_for(Time::from_ps(CYCLE_PS));
         std::mem::take(&mut rig.writes)
     }
 
@@ -183,6 +211,25 @@ mod tests {
         assert_eq!(event(&mut rig, 0x4000_8140), [(0x4000_6000, 1), (0x4000_8008, 1)]);
         rig.write(CHENCLR, 2);
         assert_eq!(event(&mut rig, 0x4000_8140), []);
+    }
+
+    #[test]
+    fn a_task_comes_with_the_next_edge_of_the_16_mhz_clock() {
+        // PS "PPI": synchronous events are delayed by one period, others by up to one.
+        for (event, task) in [(0, 1), (62_499, 1), (62_500, 2), (100_000, 2), (125_000, 3)] {
+            let mut rig = rig();
+            rig.write(EEP, 0x4000_8140);
+            rig.write(TEP, 0x4000_6000);
+            rig.write(CHENSET, 1);
+            rig.run_until(Time::from_ps(event));
+            rig.with(|ppi, cx| ppi.bus_event(0x4000_8140, cx));
+            rig.write(CHENCLR, 1); // it is on its way already
+            let saved = rig.component.save().unwrap();
+            rig.component.restore(&saved).unwrap();
+            assert_eq!(rig.wake, Time::from_ps(task * CYCLE_PS), "{event}");
+            rig.run_until(rig.wake);
+            assert_eq!(rig.writes, [(0x4000_6000, 1)]);
+        }
     }
 
     #[test]

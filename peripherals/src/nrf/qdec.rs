@@ -134,7 +134,7 @@ impl Qdec {
         // PS "QDEC", Debounce filters: what changed while the LED was on is not believed yet.
         let unsteady = io.reg(DBFEN) & 1 != 0 && self.changed + Self::lead(io) > io.now();
         let now = if unsteady { self.last } else { self.phase(io) };
-        // PS table 90: Gray code steps; both phases at once is a double transition.
+        // PS "QDEC", Sampling and decoding: Gray code steps; both phases at once is a double transition.
         let step: i32 = match (self.last, now) {
             (0b00, 0b01) | (0b01, 0b11) | (0b11, 0b10) | (0b10, 0b00) => -1,
             (0b00, 0b10) | (0b10, 0b11) | (0b11, 0b01) | (0b01, 0b00) => 1,

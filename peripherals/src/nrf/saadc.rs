@@ -302,6 +302,58 @@ mod tests {
     use consort_core::component::{Component, Model};
     use consort_core::testing::Rig;
 
+    /// One channel on AIN0 at 3.6 V full scale, ten bits, into a buffer of `count`.
+    fn single(count: u32) -> Rig<Block<Saadc>> {
+        let mut rig = Rig::new(Block::<Saadc>::new(NoConfig {}));
+        rig.host.base = 0x2000_0000;
+        rig.host.memory = vec![0; 64];
+        rig.write(ENABLE, 1);
+        rig.write(PSELP, 1);
+        rig.write(RESULT_PTR, 0x2000_0000);
+        rig.write(RESULT_MAXCNT, count);
+        rig
+    }
+
+    fn feed(rig: &mut Rig<Block<Saadc>>, volts: f64) {
+        rig.with(|adc, cx| adc.set("ain0", &Value::Number(volts), cx)).unwrap();
+    }
+
+    #[test]
+    fn the_internal_timer_samples_until_the_buffer_is_full() {
+        // PS "SAADC", SAMPLERATE: 16 MHz / CC; END once RESULT.MAXCNT results are in RAM.
+        let mut rig = single(3);
+        feed(&mut rig, 1.8);
+        rig.write(SAMPLERATE, 1 << 12 | 1_600);
+        rig.write(START, 1);
+        rig.write(SAMPLE, 1);
+        rig.run_for(Time::from_us(211));
+        assert_eq!((rig.read(RESULT_AMOUNT), rig.read(END)), (2, 0));
+        rig.run_for(Time::from_us(1));
+        assert_eq!((rig.read(RESULT_AMOUNT), rig.read(END), rig.wake), (3, 1, Time::MAX));
+        assert_eq!(rig.host.memory[..8], [0, 2, 0, 2, 0, 2, 0, 0]);
+    }
+
+    #[test]
+    fn limits_are_watched_and_calibration_and_stop_answer() {
+        // PS "SAADC", CH[n].LIMIT, EVENTS_CALIBRATEDONE, EVENTS_STOPPED.
+        let mut rig = single(8);
+        rig.write(LIMIT, 600 << 16 | 100);
+        rig.write(START, 1);
+        for (volts, high, low) in [(1.8, 0, 0), (2.2, 1, 0), (0.3, 0, 1)] {
+            feed(&mut rig, volts);
+            rig.write(LIMITH, 0);
+            rig.write(LIMITH + 4, 0);
+            rig.write(SAMPLE, 1);
+            rig.run_for(Time::from_us(12));
+            assert_eq!((rig.read(LIMITH), rig.read(LIMITH + 4)), (high, low), "{volts}");
+        }
+        rig.write(STOP, 1);
+        assert_eq!(rig.read(STOPPED), 1);
+        rig.write(CALIBRATEOFFSET, 1);
+        rig.run_for(Time::from_us(8));
+        assert_eq!(rig.read(CALIBRATEDONE), 1);
+    }
+
     #[test]
     fn channels_are_scanned_into_ram() {
         let mut rig = Rig::new(Block::<Saadc>::new(NoConfig {}));

@@ -1,6 +1,7 @@
 //! What a packet is between RAM and the air: fields, bit order, CRC and whitening.
 //!
-//! nRF52832 PS v1.4 sections 23.1 to 23.5; nRF52840 PS v1.1 section 6.20.
+//! nRF52832 PS v1.4 and nRF52840 PS v1.1, "RADIO": Packet configuration, Maximum packet length, Address
+//! configuration, Data whitening, CRC.
 
 use super::block::Io;
 use super::{BASE0, BASE1, CRCCNF, CRCINIT, CRCPOLY, DATAWHITEIV, MODE, PCNF0, PCNF1, PREFIX0, SFD};

@@ -121,6 +121,62 @@ fn a_packet_arrives_with_the_times_of_the_manual() {
     assert_eq!(receiver.read(STATE), State::RxIdle as u32);
 }
 
+#[test]
+fn every_mode_has_its_time_on_the_air() {
+    // PS "RADIO", MODE, Packet configuration; Bluetooth Core v5.0, vol 6, part B, 2.2 (coded PHY). Preamble,
+    // address, then the whole packet of S0, LENGTH, eight bytes and CRC, in nanoseconds.
+    let bits = |count: u64, ns: u64| count * ns;
+    let uncoded = 16 + 64 + 24;
+    for (mode, plen, header, rest) in [
+        (0, 0, bits(8 + 32, 1_000), bits(uncoded, 1_000)),
+        (1, 0, bits(8 + 32, 500), bits(uncoded, 500)),
+        (2, 0, bits(8 + 32, 4_000), bits(uncoded, 4_000)),
+        (3, 0, bits(8 + 32, 1_000), bits(uncoded, 1_000)),
+        (4, 1, bits(16 + 32, 500), bits(uncoded, 500)),
+        (5, 3, 80_000 + bits(32, 8_000), 40_000 + bits(uncoded, 8_000) + bits(3, 8_000)),
+        (6, 3, 80_000 + bits(32, 8_000), 40_000 + bits(uncoded, 2_000) + bits(3, 2_000)),
+    ] {
+        let mut air = Air::new(1, Series::Nrf52);
+        let rig = &mut air.radios[0];
+        ble(rig);
+        rig.write(MODE, mode);
+        rig.write(PCNF0, 8 | 1 << 8 | plen << 24);
+        put(rig, &PDU);
+        rig.write(SHORTS, 1 | 2);
+        rig.write(TXEN, 1);
+        let began = Time::from_us(140);
+        let at = |ns: u64| began + Time::from_ns(ns);
+        rig.run_until(at(header) - Time::from_ps(1));
+        assert_eq!(rig.read(ADDRESS), 0, "mode {mode}");
+        rig.run_until(at(header));
+        assert_eq!(rig.read(ADDRESS), 1, "mode {mode}");
+        rig.run_until(at(header + rest) - Time::from_ps(1));
+        assert_eq!(rig.read(END), 0, "mode {mode}");
+        rig.run_until(at(header + rest));
+        assert_eq!((rig.read(END), rig.read(DISABLED)), (1, 0), "mode {mode}");
+    }
+}
+
+#[test]
+fn a_radio_promises_its_ramp_up() {
+    // PS "RADIO", Radio timing: nothing leaves a radio before its shortest ramp-up, which is the fleet's lookahead.
+    let mut air = Air::new(1, Series::Nrf52);
+    let rig = &mut air.radios[0];
+    ble(rig);
+    rig.write(MODECNF0, 1);
+    assert_eq!(rig.component.headroom(), RAMP_FAST);
+    rig.write(SHORTS, 1);
+    rig.write(TXEN, 1);
+    assert_eq!(rig.component.headroom(), Time::ZERO);
+    rig.run_until(Time::from_us(60));
+    assert!(rig.sent[0].0 >= RAMP_FAST);
+    rig.write(DISABLE, 1);
+    rig.run_for(Time::from_us(10));
+    rig.write(RXEN, 1);
+    assert_eq!(rig.component.headroom(), TURN_ROUND);
+    assert_eq!(Air::new(1, Series::Nrf51).radios[0].component.headroom(), RAMP_NRF51);
+}
+
 fn received(change: impl Fn(&mut Air)) -> bool {
     let mut air = Air::new(2, Series::Nrf51);
     air.radios.iter_mut().for_each(ble);
