@@ -189,3 +189,25 @@ fn v1_talks_by_radio_with_those_in_range_on_its_channel() {
 fn v2_talks_by_radio_with_those_in_range_on_its_channel() {
     radios_talk(2);
 }
+
+#[test]
+fn the_demos_scenario_passes() {
+    let Some(package) = package() else { return };
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("demo");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("microbit-demo");
+    std::fs::create_dir_all(folder.join("microbit")).unwrap();
+    let mut fleet = std::fs::read_to_string(demo.join("microbit.json")).unwrap();
+    for name in ["ping", "pong"] {
+        let script = std::fs::read_to_string(demo.join(format!("microbit/{name}.py"))).unwrap();
+        let image = with_script(&package, 1, &format!("demo-{name}"), &script);
+        fleet = fleet.replace(&format!("../target/microbit/{name}.hex"), image.to_str().unwrap());
+    }
+    std::fs::write(folder.join("microbit.json"), fleet).unwrap();
+    for name in ["radio.scenario.json", "heart.png"] {
+        std::fs::copy(demo.join("microbit").join(name), folder.join("microbit").join(name)).unwrap();
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_consort"));
+    command.arg("test").arg(folder.join("microbit")).arg("--artifacts").arg(folder.join("artifacts"));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}

@@ -94,16 +94,19 @@ impl fmt::Display for Time {
 
 /// A span that could not be read; the message says which forms are accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}` is not a span of time: write a number with its unit, such as 250ms, 1.5s, 40us, 10ns, 500ps, 2min"
-)]
-pub struct ParseTimeError(String);
+#[error("`{0}` {1}")]
+pub struct ParseTimeError(String, &'static str);
+
+const NO_SPAN: &str =
+    "is not a span of time: write a number with its unit, such as 250ms, 1.5s, 40us, 10ns, 500ps, 2min";
+const TOO_LONG: &str = "is longer than virtual time lasts, which is 5124h";
 
 impl FromStr for Time {
     type Err = ParseTimeError;
 
     fn from_str(text: &str) -> Result<Self, ParseTimeError> {
-        let error = || ParseTimeError(text.to_owned());
+        let error = || ParseTimeError(text.to_owned(), NO_SPAN);
+        let too_long = || ParseTimeError(text.to_owned(), TOO_LONG);
         let trimmed = text.trim();
         let unit_at =
             trimmed.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '_').ok_or_else(error)?;
@@ -123,8 +126,9 @@ impl FromStr for Time {
         if whole.is_empty() && fraction.is_empty() {
             return Err(error());
         }
-        let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| error())? };
-        let mut total = whole.checked_mul(scale).ok_or_else(error)?;
+        // Digits only, so it can be wrong by its length alone.
+        let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| too_long())? };
+        let mut total = whole.checked_mul(scale).ok_or_else(too_long)?;
         let mut digit_value = scale;
         for digit in fraction.chars() {
             let digit = u64::from(digit.to_digit(10).ok_or_else(error)?);
@@ -132,7 +136,7 @@ impl FromStr for Time {
                 return Err(error()); // finer than a picosecond
             }
             digit_value /= 10;
-            total = total.checked_add(digit * digit_value).ok_or_else(error)?;
+            total = total.checked_add(digit * digit_value).ok_or_else(too_long)?;
         }
         Ok(Self(total))
     }

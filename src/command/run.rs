@@ -53,7 +53,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     }
     let begin = fleet.now();
     if begin >= args.duration {
-        return Err(Failure::bad(format!("the state is of {begin} s: --for must be later than that")));
+        return Err(Failure::bad(format!("the run begins at {begin} s: --for must be later than that")));
     }
     if let Some(at) = args.at.filter(|at| *at < begin || *at > args.duration) {
         return Err(Failure::bad(format!("--at {at} s is not between {begin} s and {} s", args.duration)));

@@ -36,9 +36,7 @@ pub enum Problem {
     #[error("a raw binary does not say where it belongs; give its address")]
     NeedsBase,
     /// An address for a file that has its own.
-    #[error(
-        "{0} files bring their own addresses; leave the address out, or name the format `bin` to load the file byte by byte"
-    )]
+    #[error("{0} files bring their own addresses; leave the address out")]
     HasAddresses(Format),
     /// Well-formed, but without anything for memory.
     #[error("the file holds nothing to load; is it the linked firmware?")]

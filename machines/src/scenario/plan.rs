@@ -216,7 +216,7 @@ impl<'a> Planner<'a> {
             Step::Touch(touch) => self.touch(touch, pointer)?,
             Step::Move(step) => {
                 let device = self.device(&step.device, pointer)?;
-                has_antenna(&self.fleet, device).map_err(|message| (field("device"), message))?;
+                has_antenna(self.fleet, device).map_err(|message| (field("device"), message))?;
                 Op::Move { device, to: step.to }
             }
             Step::Picture(step) => {
