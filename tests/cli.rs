@@ -293,6 +293,11 @@ fn mistakes_in_fleet_files_are_named() {
         &["`ethernet`?", "/devices/hub/config/ethernt"],
     );
 
+    // Screenshots and logs are files named after devices.
+    for name in ["/abs", "../up", "bell\u{7}", ""] {
+        let named = |f: &mut Value| f["devices"][name] = f["devices"]["hub"].clone();
+        mistake("device-name.json", &named, &["no dots, slashes, spaces or control characters"]);
+    }
     let text = fleet().to_string();
     let twice = text.replace("\"sensor-2\":", "\"sensor-1\":");
     refused(&["check", &write(&dir, "name.json", twice)], &["name.json", "sensor-1"]);

@@ -30,6 +30,9 @@ use crate::suggest;
 /// The largest file that is read into memory.
 const LARGEST: u64 = 4 << 30;
 
+/// The longest name of a device, in bytes.
+const LONGEST_NAME: usize = 100;
+
 /// A fleet described by data.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -777,8 +780,13 @@ fn plug(fleet: &mut Fleet, place: &str, kind: WireKind, latency: Time) -> Result
 /// Where a device's entry is in its file, when its name can be one.
 fn device_pointer(name: &str, document: &Document) -> Result<String, JsonError> {
     let pointer = format!("/devices{}", pointer_of([name]));
-    if name.is_empty() || name.contains('.') || name.chars().any(char::is_whitespace) {
-        return Err(document.error(&pointer, "a device's name has no dots or spaces and is not empty"));
+    // Files are named after devices.
+    let strange = |c: char| matches!(c, '.' | '/' | '\\') || c.is_whitespace() || c.is_control();
+    if name.is_empty() || name.len() > LONGEST_NAME || name.chars().any(strange) {
+        let message = format!(
+            "a device's name has 1 to {LONGEST_NAME} characters, and no dots, slashes, spaces or control characters"
+        );
+        return Err(document.error(&pointer, message));
     }
     Ok(pointer)
 }

@@ -85,8 +85,8 @@ pub enum FleetError {
         /// What the link carries.
         kind: String,
     },
-    /// Two links end at the same port.
-    #[error("port `{port}` of device `{device}` is joined to two links")]
+    /// A port is joined twice, by two links or by one.
+    #[error("port `{port}` of device `{device}` is joined twice")]
     PortTaken {
         /// The device.
         device: String,

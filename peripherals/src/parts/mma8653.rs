@@ -1,6 +1,6 @@
 //! NXP MMA8653FC: a three-axis accelerometer, 10 bits.
 //!
-//! Data sheet MMA8653FC, revision 1.
+//! Data sheet MMA8653FC, revision 8.
 
 use consort_core::Time;
 use consort_core::component::{Channel, Component, Cx, Model, Part, SetError, Value};
