@@ -284,7 +284,7 @@ impl Fleet {
         Ok(Endpoint { device: index, port })
     }
 
-    /// Joins ports by a link. Only before the first run. A port that is named twice is joined to itself.
+    /// Joins ports by a link. Only before the first run. A port that a wire names twice is joined to itself.
     pub fn join(
         &mut self,
         name: &str,
@@ -294,6 +294,7 @@ impl Fleet {
         if self.links.iter().any(|slot| slot.name == name) {
             return Err(FleetError::DuplicateName(name.to_owned()));
         }
+        let loops = !matches!(link.carries(), PortKind::Ethernet | PortKind::Radio);
         for (index, endpoint) in endpoints.iter().enumerate() {
             let device = self.names.get(endpoint.device).cloned().unwrap_or_default();
             let port =
@@ -308,7 +309,7 @@ impl Fleet {
             };
             let route = &mut self.routes[endpoint.device][usize::from(endpoint.port)];
             match route {
-                Some((link, _)) if *link == self.links.len() => {}
+                Some((known, _)) if loops && *known == self.links.len() => {}
                 Some(_) => return Err(FleetError::PortTaken { device, port: port.name.clone() }),
                 None => *route = Some((self.links.len(), index)),
             }
