@@ -184,13 +184,18 @@ fn program(isa: Isa, pieces: &[Piece]) -> Vec<u16> {
     code
 }
 
-/// Prices that follow no rule but the one that matters: they are of the instruction and what is in memory behind it.
+/// Prices that follow no rule but the one that matters: they are of the instruction and what is in memory around it.
 struct Odd(u64);
 
 impl Timing for Odd {
-    fn cost(&self, insn: Insn) -> Cost {
-        let mixed = (insn.pc ^ u64::from(insn.code) << 20 ^ u64::from(insn.next) << 7 ^ self.0)
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    fn cost(&self, insn: Insn<'_>) -> Cost {
+        let at = insn.pc as usize % insn.page.len().max(1);
+        let end = insn.page.len().min(at + 8);
+        let around = insn.page[at.saturating_sub(6)..end]
+            .iter()
+            .fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)));
+        let mixed =
+            (insn.pc ^ u64::from(insn.code) << 20 ^ around << 7 ^ self.0).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let (low, high) = ((mixed >> 32) as u8, (mixed >> 40) as u8);
         let cycles = if low.is_multiple_of(3) { 1 } else { low % 14 + 1 };
         let less = if high.is_multiple_of(4) { 0 } else { high % cycles };
@@ -201,7 +206,8 @@ impl Timing for Odd {
             skipped: if conditional && !divides { less } else { 0 },
             taken: (mixed >> 50) as u8 % 5,
             short_quotient: if divides { less } else { 0 },
-            looked: true,
+            looked_back: 6,
+            looked_ahead: 6,
         }
     }
 }

@@ -167,7 +167,21 @@ const CASES: &[Case] = &[
     ("yield", &[0xBF10, 0xBF00], [Some(1), Some(1), Some(1)]),
     ("sev; wfe", &[0xBF40, 0xBF20], [Some(3), Some(3), Some(3)]),
     ("adr r1, .+4", &[0xA100, 0x46C0], [Some(1), Some(1), Some(1)]),
-    ("ldr r1, [pc]", &[0x4900, 0x46C0], [Some(2), Some(3), Some(3)]),
+    ("ldr r1, [pc]", &[0x4900, 0x46C0], [Some(2), Some(2), Some(2)]),
+    // Nothing is pipelined after a store (100166 3.3.3) but another one.
+    ("str r4, [r2]; ldr r1, [r2]", &[0x6014, 0x6811], [Some(4), Some(4), Some(4)]),
+    ("str r4, [r2]; str r5, [r2, #4]", &[0x6014, 0x6055], [Some(4), Some(2), Some(2)]),
+    ("str r4, [r2]; nop; ldr r1, [r2]; nop", &[0x6014, 0xBF00, 0x6811, 0xBF00], [Some(6), Some(5), Some(5)]),
+    ("str r4, [r2]; ldmia r2!, {r1, r4}", &[0x6014, 0xCA12], [Some(5), Some(5), Some(5)]),
+    ("str r4, [r2]; ldrd r4, r5, [r2]; nop", &[0x6014, 0xE9D2, 0x4500, 0xBF00], [None, Some(6), Some(6)]),
+    // An address that comes from the instruction before (3.3.3), of more than one register.
+    ("adds r2, #4; ldmia r2!, {r1, r4}", &[0x3204, 0xCA12], [Some(4), Some(5), Some(5)]),
+    ("adds r2, #4; ldrd r4, r5, [r2]; nop", &[0x3204, 0xE9D2, 0x4500, 0xBF00], [None, Some(6), Some(6)]),
+    // 32-bit instructions in a row: aligned; two, three and four that are not.
+    ("movw r1, #0x1234, five times", &[0xF241, 0x2134, 0xF241, 0x2134, 0xF241, 0x2134, 0xF241, 0x2134, 0xF241, 0x2134], [None, Some(5), Some(5)]),
+    ("nop; movw twice; nop", &[0xBF00, 0xF241, 0x2134, 0xF241, 0x2134, 0xBF00], [None, Some(4), Some(4)]),
+    ("nop; movw three times; nop", &[0xBF00, 0xF241, 0x2134, 0xF241, 0x2134, 0xF241, 0x2134, 0xBF00], [None, Some(6), Some(6)]),
+    ("nop; movw four times; nop", &[0xBF00, 0xF241, 0x2134, 0xF241, 0x2134, 0xF241, 0x2134, 0xF241, 0x2134, 0xBF00], [None, Some(7), Some(7)]),
 ];
 
 #[test]
@@ -191,6 +205,25 @@ fn instructions_take_what_the_manuals_say() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// A price depends on what is in memory in front of the instruction, too; so a change of that changes it.
+#[test]
+fn what_stands_in_front_of_an_instruction_may_change() {
+    // nop; movw r1, #0x1234, three times
+    let program = [NOP, 0xF241, 0x2134, 0xF241, 0x2134, 0xF241, 0x2134, 0xE7FE];
+    let mut rig = rig(Model::M4, CycleTiming::default(), &program, &[]);
+    let third = |rig: &mut Rig| {
+        set(rig, "pc", RESET + 10);
+        let before = rig.core.now().0;
+        rig.step();
+        rig.core.now().0 - before
+    };
+    assert_eq!([third(&mut rig), third(&mut rig)], [2, 2]);
+    // Two 16-bit instructions in place of the first movw.
+    poke(&mut rig, RESET + 4, 0xF241_BF00);
+    poke(&mut rig, RESET, 0xBF00_BF00);
+    assert_eq!([third(&mut rig), third(&mut rig)], [1, 1]);
+}
+
 /// The floating-point unit of the Cortex-M4 (100166 7.2.3).
 #[rustfmt::skip]
 const FLOAT: &[(&str, &[u16], u32)] = &[
@@ -201,8 +234,20 @@ const FLOAT: &[(&str, &[u16], u32)] = &[
     ("vcvt.s32.f32 s0, s1", &[0xEEBD, 0x0AE0], 1),
     ("vmla.f32 s0, s1, s2", &[0xEE00, 0x0A81], 3),
     ("vfma.f32 s0, s1, s2", &[0xEEA0, 0x0A81], 3),
-    ("vdiv.f32 s0, s1, s2", &[0xEE80, 0x0A81], 14),
-    ("vsqrt.f32 s0, s1", &[0xEEB1, 0x0AE0], 14),
+    ("vdiv.f32 s0, s1, s2; vneg.f32 s4, s5", &[0xEE80, 0x0A81, 0xEEB1, 0x2A62], 15),
+    ("vsqrt.f32 s0, s1; vneg.f32 s4, s5", &[0xEEB1, 0x0AE0, 0xEEB1, 0x2A62], 15),
+    // Instructions of the core are executed meanwhile.
+    ("vdiv.f32 s0, s1, s2; nop; nop; vneg.f32 s4, s5", &[0xEE80, 0x0A81, 0xBF00, 0xBF00, 0xEEB1, 0x2A62], 15),
+    ("vdiv.f32 s0, s1, s2; nop; nop; vneg.f32 s4, s0", &[0xEE80, 0x0A81, 0xBF00, 0xBF00, 0xEEB1, 0x2A40], 15),
+    // The next instruction needs the result.
+    ("vdiv.f32 s0, s1, s2; vneg.f32 s4, s0", &[0xEE80, 0x0A81, 0xEEB1, 0x2A40], 16),
+    ("vadd.f32 s0, s1, s2; vadd.f32 s4, s0, s1", &[0xEE30, 0x0A81, 0xEE30, 0x2A20], 3),
+    ("vadd.f32 s0, s1, s2; vadd.f32 s4, s3, s1", &[0xEE30, 0x0A81, 0xEE31, 0x2AA0], 2),
+    ("vmul.f32 s0, s1, s2; vstr s0, [r2]", &[0xEE20, 0x0A81, 0xED82, 0x0A00], 4),
+    ("vmul.f32 s0, s1, s2; vmov r1, s0", &[0xEE20, 0x0A81, 0xEE10, 0x1A10], 3),
+    ("vmul.f32 s0, s1, s2; vmla.f32 s4, s0, s1", &[0xEE20, 0x0A81, 0xEE00, 0x2A20], 5),
+    // What a multiplication adds to is needed later.
+    ("vmul.f32 s0, s1, s2; vmla.f32 s0, s1, s2", &[0xEE20, 0x0A81, 0xEE00, 0x0A81], 4),
     ("vldr s0, [r2]", &[0xED92, 0x0A00], 2),
     ("vldr d0, [r2]", &[0xED92, 0x0B00], 3),
     ("vstr s0, [r2]", &[0xED82, 0x0A00], 2),
@@ -265,8 +310,9 @@ fn memory_and_peripherals_add_their_waits() {
     rig.run(rig.core.now().0 + 40);
     let at: Vec<u64> = rig.bus.accesses.iter().map(|access| access.0).collect();
     let between: Vec<u64> = at.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    // Two instructions to a word, of which the first waits 2; the first load overlaps the second.
-    assert_eq!(between[..4], [1 + 2 + 4, 2 + 4, 1 + 2 + 1, 1 + 1]);
+    // Two instructions to a word, of which the first waits 2; the first load overlaps the second, the last one waits for
+    // the store.
+    assert_eq!(between[..4], [1 + 2 + 4, 2 + 4, 1 + 2 + 1, 1 + 1 + 1]);
 }
 
 #[test]

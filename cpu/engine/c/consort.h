@@ -91,8 +91,9 @@ struct consort_insn {
     uint64_t pc;
     /* A 32-bit Thumb instruction has its first halfword above. */
     uint32_t code;
-    /* What follows it in memory, read likewise; 0 when that is in another page. */
-    uint32_t next;
+    /* The page of memory that it is in, for Thumb; nothing where looking could fault. */
+    const uint8_t *page;
+    uint32_t page_size;
     /* Executed only if a condition holds that the instruction itself does not encode (Thumb's IT). */
     bool conditional;
 };
@@ -107,8 +108,9 @@ struct consort_cost {
     uint8_t taken;
     /* Of a division: given back in proportion to the bits by which its quotient is shorter than 32. */
     uint8_t short_quotient;
-    /* Whether these depend on `next`. */
-    bool looked;
+    /* How many bytes of the page in front of it and behind it these depend on. */
+    uint8_t looked_back;
+    uint8_t looked_ahead;
 };
 
 /* What instructions cost. An access to a system register costs `system`, and an exception that the core takes itself

@@ -99,41 +99,29 @@ static void consort_divide(DisasContext *s, TCGv_i32 dividend, TCGv_i32 divisor,
     tcg_temp_free_i32(tcg_ctx, bits);
 }
 
-/* The instruction behind the current one, when it is in the same page and no fault can come from looking at it. */
-static uint32_t consort_peek_thumb(DisasContext *s, CPUARMState *env)
+static void consort_price_thumb(DisasContext *s, CPUARMState *env)
 {
 #ifdef TARGET_ARM
-    /* TARGET_PAGE_MASK reads it. */
+    /* TARGET_PAGE_MASK and TARGET_PAGE_SIZE read it. */
     struct uc_struct *uc = s->uc;
 #endif
-    const target_ulong page = s->pc_curr & TARGET_PAGE_MASK;
-    const target_ulong next = s->base.pc_next;
-    const uint8_t *host;
-    void *here;
-    uint32_t insn;
-
-    if ((next & TARGET_PAGE_MASK) != page || get_page_addr_code_hostp(env, s->pc_curr, &here) == -1) {
-        return 0;
-    }
-    host = (const uint8_t *)here + (next - s->pc_curr);
-    insn = lduw_le_p(host);
-    if (insn >> 11 < 0x1d) {
-        return insn;
-    }
-    return ((next + 2) & TARGET_PAGE_MASK) == page ? insn << 16 | lduw_le_p(host + 2) : 0;
-}
-
-static void consort_price_thumb(DisasContext *s, CPUARMState *env, bool is_16bit)
-{
     struct consort_state *cs = s->uc->consort;
-    uint32_t next;
+    const uint8_t *page = NULL;
+    void *here;
 
     if (!cs || !cs->timing.cost) {
         return;
     }
-    next = consort_peek_thumb(s, env);
-    consort_ask_cost(cs, s->pc_curr, s->insn, next, s->condexec_mask != 0);
-    if (cs->insn.looked && next) {
-        cs->looked_at = s->base.pc_next + (next > 0xffff ? 4 : 2);
+    if (get_page_addr_code_hostp(env, s->pc_curr, &here) != -1) {
+        page = (const uint8_t *)here - (s->pc_curr & ~TARGET_PAGE_MASK);
+    }
+    consort_ask_cost(cs, s->pc_curr, s->insn, page, page ? TARGET_PAGE_SIZE : 0, s->condexec_mask != 0);
+    if (page) {
+        const uint64_t first = s->pc_curr & TARGET_PAGE_MASK;
+        const uint64_t from = s->pc_curr - MIN(s->pc_curr - first, cs->insn.looked_back);
+        const uint64_t to = MIN(s->base.pc_next + cs->insn.looked_ahead, first + TARGET_PAGE_SIZE);
+
+        cs->looked_from = MIN(cs->looked_from, from);
+        cs->looked_at = MAX(cs->looked_at, to);
     }
 }

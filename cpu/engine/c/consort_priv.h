@@ -152,8 +152,8 @@ struct consort_state {
     struct TCGOp *price_op;
     struct consort_cost insn;
     uint8_t costs[CONSORT_MAX_INSNS];
-    /* The end of what its last instruction's cost depends on. */
-    uint64_t looked_at;
+    /* The memory that its instructions' costs depend on, from here to there. */
+    uint64_t looked_from, looked_at;
 };
 
 /* What cycles and instructions subtract from the counter. */
@@ -266,11 +266,11 @@ static inline uint64_t consort_counted(const struct consort_state *cs, bool cycl
 }
 
 /* Asks what the instruction being translated costs. */
-static inline void consort_ask_cost(struct consort_state *cs, uint64_t pc, uint32_t code, uint32_t next,
-                                    bool conditional)
+static inline void consort_ask_cost(struct consort_state *cs, uint64_t pc, uint32_t code, const uint8_t *page,
+                                    uint32_t page_size, bool conditional)
 {
     if (cs->timing.cost) {
-        const struct consort_insn insn = { pc, code, next, conditional };
+        const struct consort_insn insn = { pc, code, page, page_size, conditional };
 
         cs->timing.cost(cs->timing.opaque, &insn, &cs->insn);
     }

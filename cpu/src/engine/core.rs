@@ -214,10 +214,17 @@ unsafe extern "C" fn cost_callback(
     // SAFETY: `opaque` is the model that `set_timing` was given, which its engine keeps; it is only read.
     let model = unsafe { &*opaque.cast_const().cast::<Box<dyn Timing>>() };
     // SAFETY: the C side passes a valid pointer.
-    let sys::consort_insn { pc, code, next, conditional } = unsafe { insn.read() };
-    let Cost { cycles, skipped, taken, short_quotient, looked } =
-        model.cost(Insn { pc, code, next, conditional });
-    let priced = sys::consort_cost { cost: cycles.max(1), skipped, taken, short_quotient, looked };
+    let sys::consort_insn { pc, code, page, page_size, conditional } = unsafe { insn.read() };
+    let page = if page.is_null() {
+        &[]
+    } else {
+        // SAFETY: the C side passes a page of the guest's memory, which nothing writes during this call.
+        unsafe { core::slice::from_raw_parts(page, page_size as usize) }
+    };
+    let Cost { cycles, skipped, taken, short_quotient, looked_back, looked_ahead } =
+        model.cost(Insn { pc, code, page, conditional });
+    let priced =
+        sys::consort_cost { cost: cycles.max(1), skipped, taken, short_quotient, looked_back, looked_ahead };
     // SAFETY: the C side passes a valid pointer.
     unsafe { cost.write(priced) };
 }

@@ -11,7 +11,7 @@ pub struct CortexA53;
 const A53_SYSTEM: u8 = 4;
 
 impl Timing for CortexA53 {
-    fn cost(&self, insn: Insn) -> Cost {
+    fn cost(&self, insn: Insn<'_>) -> Cost {
         let code = insn.code;
         let cycles = if code >> 22 == 0xD500_0000 >> 22 {
             // System instructions, barriers among them (DDI 0487 C4.1.3).
@@ -49,7 +49,7 @@ impl Timing for CortexA53 {
 pub struct OutOfOrder;
 
 impl Timing for OutOfOrder {
-    fn cost(&self, _: Insn) -> Cost {
+    fn cost(&self, _: Insn<'_>) -> Cost {
         Cost::constant(1)
     }
 
@@ -65,7 +65,7 @@ impl Timing for OutOfOrder {
 pub struct Rv32;
 
 impl Timing for Rv32 {
-    fn cost(&self, insn: Insn) -> Cost {
+    fn cost(&self, insn: Insn<'_>) -> Cost {
         let code = insn.code as u16;
         let cycles = match (code & 3, code >> 13) {
             // Unprivileged ISA, table of major opcodes: bits 6:2.
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     fn cycles(timing: &dyn Timing, code: u32) -> u8 {
-        timing.cost(Insn { pc: 0x1000, code, next: 0, conditional: false }).cycles
+        timing.cost(Insn { pc: 0x1000, code, page: &[], conditional: false }).cycles
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Timing models: what instructions cost, as data for each core. See `docs/timing.md`.
 
+mod around;
 mod averages;
 mod cortex_m;
 mod memory;

@@ -21,8 +21,10 @@ pub(crate) struct Table {
     pub load: u8,
     /// A load that the next instruction's access overlaps.
     pub load_overlapped: u8,
-    /// More, when a load's address is relative to PC: the fetch of code waits.
-    pub literal: u8,
+    /// More, when a store is followed by an access to memory other than a store of one register.
+    pub store_then_access: u8,
+    /// More, for the third of 32-bit instructions in a row that are not aligned.
+    pub wide_run: u8,
     /// More, when a branch goes to an address that is no multiple of four.
     pub wide_target: u8,
     /// A store with an immediate offset.
@@ -57,6 +59,8 @@ pub(crate) struct Table {
     pub wait: u8,
     /// `IT`.
     pub if_then: u8,
+    /// More, when the next instruction needs the result of floating-point arithmetic.
+    pub float_interlock: u8,
     /// `VMLA` and its like.
     pub float_multiply_accumulate: u8,
     /// `VDIV.F32`, `VSQRT.F32`.
@@ -84,7 +88,8 @@ pub(crate) const M0: Table = Table {
     divide: (1, 1),
     load: 2,            // 3.3
     load_overlapped: 2, // 3.3
-    literal: 0,
+    store_then_access: 0,
+    wide_run: 0,
     wide_target: 0,
     store: 2,         // 3.3
     store_indexed: 2, // 3.3
@@ -102,6 +107,7 @@ pub(crate) const M0: Table = Table {
     instruction_barrier: 4, // 3.3
     wait: 2,                // 3.3
     if_then: 1,
+    float_interlock: 0,
     float_multiply_accumulate: 1,
     float_divide: 1,
     float_divide_double: 1,
@@ -138,7 +144,8 @@ pub(crate) const M3: Table = Table {
     divide: (2, 12),             // 3.3.1: 2 to 12, by the operands
     load: 2,                     // 3.3.1
     load_overlapped: 1,          // 3.3.3
-    literal: 1,                  // 3.3.3: "might", the fetch unit contends
+    store_then_access: 1,        // 3.3.3: nothing can be pipelined after the store
+    wide_run: 1,                 // measured: docs/timing.md
     wide_target: 1,              // 3.3.1: the refill depends on alignment and width
     store: 1,                    // 3.3.3: the write buffer takes it
     store_indexed: 2,            // 3.3.1
@@ -156,6 +163,7 @@ pub(crate) const M3: Table = Table {
     instruction_barrier: 3,      // 3.3.1: 1 + refill
     wait: 2,                     // 3.3.1: 1 + the wait
     if_then: 1,                  // 3.3.1
+    float_interlock: 0,
     float_multiply_accumulate: 1,
     float_divide: 1,
     float_divide_double: 1,
@@ -170,6 +178,7 @@ pub(crate) const M4: Table = Table {
     multiply_accumulate: 1,       // 3.3.1
     multiply_long: 1,             // 3.3.1
     multiply_accumulate_long: 1,  // 3.3.1
+    float_interlock: 1,           // 7.2.3
     float_multiply_accumulate: 3, // 7.2.3
     float_divide: 14,             // 7.2.3
     ..M3
@@ -178,7 +187,9 @@ pub(crate) const M4: Table = Table {
 /// Cortex-M33 (100230): the manual has no figures, these are averages.
 pub(crate) const M33: Table = Table {
     address_interlock: 0,
-    literal: 0,
+    float_interlock: 0,
+    store_then_access: 0,
+    wide_run: 0,
     wide_target: 0,
     divide: (2, 11),
     load: 1,
@@ -190,7 +201,9 @@ pub(crate) const M33: Table = Table {
 /// cycle, with caches that hit and branches that are foreseen, is on average what is left of that.
 pub(crate) const M7: Table = Table {
     address_interlock: 0,
-    literal: 0,
+    float_interlock: 0,
+    store_then_access: 0,
+    wide_run: 0,
     wide_target: 0,
     load: 1,
     load_overlapped: 1,

@@ -65,6 +65,39 @@ pub(super) enum Class {
     FloatPair,
 }
 
+impl Class {
+    /// Whether it loads or stores.
+    pub(super) const fn accesses_memory(self) -> bool {
+        matches!(
+            self,
+            Self::Load(_)
+                | Self::Store(_)
+                | Self::Dual
+                | Self::Multiple(_)
+                | Self::MultiplePc(_)
+                | Self::LoadPc
+                | Self::TableBranch
+                | Self::FloatMemory(_)
+                | Self::FloatMultiple(_)
+        )
+    }
+
+    /// Whether something else than the instruction behind it may follow.
+    pub(super) const fn branches(self) -> bool {
+        matches!(
+            self,
+            Self::MultiplePc(_)
+                | Self::LoadPc
+                | Self::TableBranch
+                | Self::Branch(_)
+                | Self::BranchIf(_)
+                | Self::CompareBranch(_)
+                | Self::BranchLink(_)
+                | Self::BranchRegister
+        )
+    }
+}
+
 /// A load or store of one register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Single {
@@ -96,6 +129,11 @@ const fn signed(value: u32, count: u32) -> i32 {
 /// Whether the encoding, read as [`Insn::code`](crate::engine::Insn::code), has 32 bits.
 pub(super) const fn is_wide(code: u32) -> bool {
     code > 0xFFFF
+}
+
+/// Its bytes in memory.
+pub(super) const fn size(code: u32) -> usize {
+    if is_wide(code) { 4 } else { 2 }
 }
 
 /// What an encoding is (DDI 0403 A5).
@@ -324,6 +362,66 @@ pub(super) const fn result(code: u32) -> Option<u8> {
     }
 }
 
+/// Whether it is of the floating-point unit.
+pub(super) const fn is_float(code: u32) -> bool {
+    is_wide(code) && bits(code, 9, 3) == 0b101 && matches!(code >> 24, 0xEC..=0xEE | 0xFE)
+}
+
+/// The register that an access to memory takes its address from, of those whose class does not name it.
+pub(super) const fn base(code: u32) -> u8 {
+    if is_wide(code) {
+        register(code >> 16, 0, 4)
+    } else if code >> 12 == 0xC {
+        register(code, 8, 3)
+    } else {
+        SP // PUSH and POP
+    }
+}
+
+/// The single-precision register that floating-point arithmetic writes: not what moves, compares or converts signs.
+pub(super) const fn float_result(code: u32) -> Option<u8> {
+    let (first, second) = (code >> 16, code & 0xFFFF);
+    // Data processing of single precision (DDI 0403 A6.4).
+    if first >> 8 != 0xEE || second & 0x0F10 != 0x0A00 {
+        return None;
+    }
+    let other = bits(first, 7, 1) == 1 && bits(first, 4, 2) == 3;
+    let arithmetic = match (bits(first, 0, 4), bits(second, 6, 2)) {
+        (1, 3) => true,                                        // VSQRT
+        (2 | 3 | 8 | 0xA..=0xF, _) => bits(second, 6, 1) == 1, // VCVT
+        _ => false,
+    };
+    if other && !arithmetic { None } else { Some(register(second, 12, 4) << 1 | register(first, 6, 1)) }
+}
+
+/// Whether an instruction needs a single-precision register when it begins. Multiplications that accumulate need what
+/// they add to later (100166 7.2.3).
+pub(super) const fn float_uses(code: u32, single: u8) -> bool {
+    let (first, second) = (code >> 16, code & 0xFFFF);
+    if !is_wide(code) || bits(second, 9, 3) != 0b101 || first >> 10 != 0b11_1011 {
+        return false;
+    }
+    let n = register(first, 0, 4) << 1 | register(second, 7, 1);
+    let m = register(second, 0, 4) << 1 | register(second, 5, 1);
+    let d = register(second, 12, 4) << 1 | register(first, 6, 1);
+    if bits(first, 9, 1) == 0 {
+        let stores = first & 0x10 == 0;
+        let count = if first & 0x0120 == 0x0100 { 1 } else { second as u8 };
+        return stores && first & 0xFFE0 != 0xEC40 && single >= d && single - d < count;
+    }
+    if second & 0x10 != 0 {
+        return first & 0xF0 == 0x10 && second & 0x0F00 == 0x0A00 && n == single; // VMOV to a core register
+    }
+    if bits(first, 7, 1) == 1 && bits(first, 4, 2) == 3 {
+        if second & 0x40 == 0 {
+            return false; // VMOV of a constant
+        }
+        // One operand, and VCMP's other one.
+        return m == single || matches!(first & 0xF, 4 | 5) && d == single;
+    }
+    n == single || m == single
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -414,6 +512,33 @@ mod tests {
         ];
         for (code, text, class) in cases {
             assert_eq!(decode(*code), *class, "{text}");
+        }
+    }
+
+    #[test]
+    fn floating_point_registers_are_told_apart() {
+        let cases: &[(u32, &str, Option<u8>, &[u8])] = &[
+            (0xEE30_0A81, "vadd.f32 s0, s1, s2", Some(0), &[1, 2]),
+            (0xEE70_0AA1, "vadd.f32 s1, s1, s3", Some(1), &[1, 3]),
+            (0xEE00_0A81, "vmla.f32 s0, s1, s2", Some(0), &[1, 2]),
+            (0xEE80_0A81, "vdiv.f32 s0, s1, s2", Some(0), &[1, 2]),
+            (0xEEB1_0AE0, "vsqrt.f32 s0, s1", Some(0), &[1]),
+            (0xEEBD_0AE0, "vcvt.s32.f32 s0, s1", Some(0), &[1]),
+            (0xEEB0_0A60, "vmov.f32 s0, s1", None, &[1]),
+            (0xEEB0_0AE0, "vabs.f32 s0, s1", None, &[1]),
+            (0xEEF4_0A41, "vcmp.f32 s1, s2", None, &[1, 2]),
+            (0xEE10_1A10, "vmov r1, s0", None, &[0]),
+            (0xEE00_5A10, "vmov s0, r5", None, &[]),
+            (0xED82_0A00, "vstr s0, [r2]", None, &[0]),
+            (0xED92_0A00, "vldr s0, [r2]", None, &[]),
+            (0xEC82_0A03, "vstmia r2, {s0-s2}", None, &[0, 1, 2]),
+            (0xEEF1_1A10, "vmrs r1, fpscr", None, &[]),
+            (0xF04F_0001, "mov.w r0, #1", None, &[]),
+        ];
+        for (code, text, result, uses) in cases {
+            assert_eq!(float_result(*code), *result, "{text}");
+            let used: Vec<u8> = (0..32).filter(|single| float_uses(*code, *single)).collect();
+            assert_eq!(used, *uses, "{text}");
         }
     }
 }
