@@ -5,7 +5,7 @@ mod ieee802154;
 mod ip;
 mod softbus;
 
-use consort_core::capture::air::channel;
+use consort_core::capture::{self, air::channel};
 use consort_core::component::PortKind;
 use consort_core::radio::{Modulation, Packet};
 
@@ -37,7 +37,11 @@ pub fn layers(kind: PortKind, data: &[u8]) -> Vec<Layer> {
     match kind {
         PortKind::Ethernet => ip::ethernet(data, &mut layers),
         PortKind::Radio => radio(data, &mut layers),
-        _ => {}
+        PortKind::Wire => {
+            let (_, words) = capture::describe(kind, data);
+            layers.push(Layer::new("wire", String::from_utf8_lossy(&words).into_owned()));
+        }
+        PortKind::Uart => {}
     }
     if layers.is_empty() {
         layers.push(Layer::new("data", format!("{} bytes", data.len())));
@@ -99,6 +103,7 @@ mod tests {
 
     use super::*;
     use consort_core::Time;
+    use consort_core::wire::{Character, Signal};
 
     pub(super) fn on_air(modulation: Modulation, mhz: u16, address: u64, bits: &[u8]) -> Arc<[u8]> {
         let packet = Packet {
@@ -114,6 +119,15 @@ mod tests {
             bit_count: bits.len() as u32 * 8,
         };
         packet.encode()
+    }
+
+    #[test]
+    fn a_signal_on_a_wire_has_words() {
+        let (start, end) = (Time::ZERO, Time::from_us(87));
+        let signal = Signal::Character(Character { start, end, levels: 0x282, bits: 10 });
+        let layers = super::layers(PortKind::Wire, &signal.encode(0));
+        assert_eq!((layers[0].protocol, layers[0].info.as_str()), ("wire", "character 41"));
+        assert_eq!(super::layers(PortKind::Wire, &[0xFF; 3])[0].protocol, "wire");
     }
 
     #[test]

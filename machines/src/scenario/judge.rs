@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use consort_core::Time;
-use consort_core::capture;
+use consort_core::capture::{self, LinkType};
 use consort_core::device::{Action, Halt, Port, Sent};
 use consort_core::fleet::{Carried, Fleet, Observer, Pace, Stimulus, StimulusKind, Stop};
 use consort_core::link::Rule;
@@ -569,6 +569,14 @@ impl<'p> Judge<'p> {
         let to = if to.is_empty() { "nobody".to_owned() } else { to.join(", ") };
         let kind = ends.first().map(|end| self.fleet.ports(end.device)[usize::from(end.port)].kind)?;
         let (kind, data) = capture::describe(kind, &frame.data);
+        if kind == LinkType::Wire {
+            let words = String::from_utf8_lossy(&data);
+            return Some(format!(
+                "on {name} at {} s, from {} to {to}: {words}",
+                frame.at,
+                device(frame.from)
+            ));
+        }
         let bytes: Vec<String> = data.iter().take(SHOWN_BYTES).map(|byte| format!("{byte:02x}")).collect();
         Some(format!(
             "on {name} at {} s, from {} to {to}: {kind}, {} bytes: {}{}",
