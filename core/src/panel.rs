@@ -114,7 +114,7 @@ pub enum Value {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SetError {
     /// The component has no such channel.
-    #[error("there is no channel `{0}`")]
+    #[error("there is no channel `{0}` (`consort boards` with the name of the board lists them)")]
     NoChannel(String),
     /// The channel takes another kind of value or range.
     #[error("channel `{channel}` takes {expected}")]
