@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::block::{
-    EventInfo, Io, Logic, NRF51_POWER, Regs, Series, Short, Spec, event, f, psel, short, task,
+    EventInfo, Io, Logic, NRF51_POWER, Regs, Series, Short, Spec, erratum, event, f, psel, short, task,
 };
 use super::dma;
 use crate::line::Line;
@@ -101,12 +101,16 @@ const REGISTERS_DMA: &[Register] = &[
     Register::ro(TXD_AMOUNT, "TXD.AMOUNT", 0),
 ];
 
+/// What nrfx reads before it enables a UARTE, lest the last user left it receiving or sending.
+const UNDOCUMENTED: &[Register] =
+    &[erratum(0x564, "RESERVED[0x564]", 0), erratum(0x568, "RESERVED[0x568]", 0)];
+
 static SPEC51: Spec = Spec::new(&[TASKS], &[EVENTS], &SHORTS, &[REGISTERS, NRF51_POWER]);
 static SPEC52: Spec = Spec::new(
     &[TASKS, &[task(FLUSHRX, "TASKS_FLUSHRX")]],
     &[EVENTS, EVENTS_DMA],
     &[SHORTS[0], SHORTS[1], short(5, ENDRX, STARTRX), short(6, ENDRX, STOPRX)],
-    &[REGISTERS, REGISTERS_DMA],
+    &[REGISTERS, REGISTERS_DMA, UNDOCUMENTED, NRF51_POWER],
 );
 
 /// What the board says about a UART.
