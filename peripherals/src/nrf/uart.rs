@@ -285,7 +285,7 @@ impl Uart {
         let Some(byte) = self.line.pop_front() else { return };
         if Self::dma(io) {
             io.raise(RXDRDY);
-            self.to_memory(byte, io);
+            self.deposit(byte, io);
         } else {
             self.fifo.push_back(byte);
             self.fill_rxd(io);
@@ -306,7 +306,7 @@ impl Uart {
         }
         if Self::dma(io) && self.rx_armed && self.rx_left > 0 && self.fifo.is_empty() {
             io.raise(RXDRDY);
-            self.to_memory(heard.byte, io);
+            self.deposit(heard.byte, io);
         } else if self.fifo.len() < FIFO {
             self.fifo.push_back(heard.byte);
             if Self::dma(io) {
@@ -320,7 +320,7 @@ impl Uart {
     }
 
     /// EasyDMA takes a byte.
-    fn to_memory(&mut self, byte: u8, io: &mut Io<'_, '_>) {
+    fn deposit(&mut self, byte: u8, io: &mut Io<'_, '_>) {
         dma::write(io, self.rx_ptr.wrapping_add(self.rx_done), &[byte]);
         self.rx_done += 1;
         self.rx_left = self.rx_left.saturating_sub(1);
@@ -335,7 +335,7 @@ impl Uart {
             && self.rx_left > 0
             && let Some(byte) = self.fifo.pop_front()
         {
-            self.to_memory(byte, io);
+            self.deposit(byte, io);
         }
     }
 

@@ -68,6 +68,8 @@ enum Step {
     TxPayload,
     /// The CRC is sent.
     TxEnd,
+    /// The long preamble of a coded or IEEE 802.15.4 packet is over.
+    RxSync,
     /// The address of a packet that might be for us is complete.
     RxAddress,
     /// Six bytes of payload are in: the device address.
@@ -252,6 +254,7 @@ impl Radio {
             Step::TxPayload,
             Step::TxEnd,
             Step::FrameStart,
+            Step::RxSync,
             Step::RxAddress,
             Step::RxDevice,
             Step::RxHeader,
@@ -434,6 +437,23 @@ impl Radio {
                 && packet.power - other.power
                     < Self::selectivity(packet.modulation, packet.mhz.abs_diff(other.mhz))
         })
+    }
+
+    /// PS "RADIO", EVENTS_SYNC: a preamble that this receiver has listened to from its beginning.
+    fn sync(&mut self, io: &mut Io<'_, '_>) {
+        let listens = self.state == State::Rx && self.reception.is_none();
+        let here = |heard: &Heard| {
+            let packet = &heard.packet;
+            let over = packet.start + Time::from_ns(preamble_ns(io, packet.modulation));
+            over + self.rx_delay(packet.modulation) == io.now()
+                && self.listening <= packet.start
+                && packet.mhz == Self::mhz(io)
+                && modulation(io.reg(MODE)) == Some(packet.modulation)
+                && !self.disturbed(packet, packet.start, over)
+        };
+        if listens && self.heard.iter().any(here) {
+            io.raise(SYNC);
+        }
     }
 
     /// The address is complete: the reception begins if the receiver heard all of it undisturbed.
@@ -683,6 +703,7 @@ impl Radio {
                 let on_air = self.transmission.take().map_or(io.now(), |packet| packet.end);
                 self.finish(on_air, io);
             }
+            Step::RxSync => self.sync(io),
             Step::RxAddress => self.rx_address(io),
             Step::RxDevice => self.device(io),
             Step::RxHeader => self.header(io),
@@ -855,6 +876,14 @@ impl Logic for Radio {
         if candidate.is_some() {
             let at = packet.address_end + self.rx_delay(packet.modulation);
             self.plan(at.max(now), Step::RxAddress);
+        }
+        let slow = matches!(
+            packet.modulation,
+            Modulation::Oqpsk250k | Modulation::Coded125k | Modulation::Coded500k
+        );
+        if audible && slow && packet.address_bits != 0 && self.state != State::Disabled {
+            let over = packet.start + Time::from_ns(preamble_ns(io, packet.modulation));
+            self.plan((over + self.rx_delay(packet.modulation)).max(now), Step::RxSync);
         }
         self.heard.push(Heard { packet, candidate });
     }

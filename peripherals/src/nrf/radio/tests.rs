@@ -445,6 +445,26 @@ fn the_mac_header_is_matched_where_the_mask_has_ones() {
 }
 
 #[test]
+fn a_preamble_of_ieee_802_15_4_is_told() {
+    // nRF52840 PS "RADIO", EVENTS_SYNC.
+    for (channel, expected) in [(5, 1), (10, 0)] {
+        let mut air = Air::new(2, Series::Nrf52);
+        air.radios.iter_mut().for_each(ieee);
+        put(&mut air.radios[0], &[5, 0x02, 0x00, 0x6A]);
+        air.radios[1].write(FREQUENCY, channel);
+        air.radios[1].write(SHORTS, 1);
+        air.radios[1].write(RXEN, 1);
+        air.run_until(Time::from_us(200));
+        air.radios[0].write(SHORTS, 1 | 2);
+        air.radios[0].write(TXEN, 1);
+        air.run_for(Time::from_us(130 + 128 + 23));
+        assert_eq!(air.radios[1].read(SYNC), 0);
+        air.run_for(Time::from_us(1));
+        assert_eq!((air.radios[1].read(SYNC), air.radios[1].read(ADDRESS)), (expected, 0));
+    }
+}
+
+#[test]
 fn a_length_beyond_the_most_is_told() {
     // nRF52 PS "RADIO", PDUSTAT.
     for (most, expected) in [(37, 0), (8, 0), (7, 1)] {
