@@ -7,6 +7,7 @@ mod ccm;
 mod clock;
 mod comp;
 mod count;
+mod cryptocell;
 mod dma;
 mod ecb;
 mod egu;
@@ -41,6 +42,8 @@ pub const MODELS: &[ModelEntry] = &[
     ModelEntry::peripheral::<Block<ccm::Ccm>>(),
     ModelEntry::peripheral::<Block<clock::Clock>>(),
     ModelEntry::peripheral::<Block<comp::Comp>>(),
+    ModelEntry::peripheral::<Block<cryptocell::CryptoCell>>(),
+    ModelEntry::peripheral::<Block<cryptocell::Switch>>(),
     ModelEntry::peripheral::<Block<ecb::Ecb>>(),
     ModelEntry::peripheral::<Block<egu::Egu>>(),
     ModelEntry::peripheral::<Block<errata::Errata>>(),
