@@ -362,8 +362,8 @@ impl Logic for CryptoCell {
             KPRTL_LOCK => io.set(offset, value | old),
             KDR..=KDR_LAST => self.keys |= 1 << ((offset - KDR) / 4),
             LCS if old & LCS_VALID != 0 => io.set(LCS, old),
-            LCS => io.set(LCS, value & 7 | LCS_VALID),
-            SRAM_ADDR => self.at = value % SRAM_BYTES & !3,
+            LCS => io.set(LCS, (value & 7) | LCS_VALID),
+            SRAM_ADDR => self.at = (value % SRAM_BYTES) & !3,
             SRAM_DATA => {
                 let word = self.step();
                 if let Some(stored) = self.sram.get_mut(word) {
