@@ -197,3 +197,78 @@ fn mistakes_in_wires_are_named() {
     let error = try_build(&callers("nrf52dk", taken)).err().unwrap();
     assert!(error.contains("another wire ends at `uart0` already"), "{error}");
 }
+
+/// A master and a slave, joined by SPI, I2C and a pin on which the slave says that it is ready.
+fn buses(extra: Value) -> Value {
+    let mut fleet = json!({
+        "devices": {
+            "hub": { "board": "nrf52dk", "firmware": firmware("nrf-master") },
+            "sensor": { "board": "nrf52840dk", "firmware": firmware("nrf-slave") }
+        },
+        "links": {
+            "spi": {
+                "kind": "spi",
+                "joins": ["hub.serial0", "sensor.serial0"],
+                "select": { "sensor.serial0": "hub.gpio.p22" }
+            },
+            "i2c": { "kind": "i2c", "joins": ["hub.serial1", "sensor.serial1"] },
+            "ready": { "kind": "pin", "joins": ["sensor.gpio.p5", "hub.gpio.p11"] }
+        }
+    });
+    json_patch::merge(&mut fleet, &extra);
+    fleet
+}
+
+#[test]
+fn masters_reach_slaves_on_another_board() {
+    let ears = run(&buses(json!({})), Time::from_ms(10));
+    let said: Vec<&str> = ears.said.lines().take(6).collect();
+    // The slave's buffer, then its ORC; what it heard the time before; I2C counts up from what was written.
+    let expected = [
+        "spi 5e 5e 5e 5e ee",
+        "i2c 01 02 03",
+        "spi c0 01 aa aa ee",
+        "i2c 02 03 04",
+        "spi c0 02 aa aa ee",
+        "i2c 03 04 05",
+    ];
+    assert_eq!(said, expected, "{:?}", ears.complaints);
+    // It let the master wait twice in each transfer: before the first byte of each direction.
+    let held = ears.wires.iter().filter(|(_, words)| words == "clock held").count();
+    let starts = ears.wires.iter().filter(|(_, words)| words.starts_with("START")).count();
+    assert!(held == starts && starts >= 6, "{held} of {starts}");
+}
+
+#[test]
+fn buses_do_not_depend_on_how_the_fleet_runs() {
+    // In the middle of an SPI transfer, and of an I2C transfer whose clock is held.
+    let wires = run(&buses(json!({})), Time::from_ms(4)).wires;
+    let at = |words: &str| wires.iter().find(|(_, told)| told.starts_with(words)).unwrap().0;
+    for cut in [at("MOSI") + Time::from_us(20), at("clock held") + Time::from_us(15)] {
+        same_however_it_runs(&buses(json!({})), cut, Time::from_ms(4));
+    }
+    let drifting = json!({ "devices": { "sensor": { "drift": -20_000 }, "hub": { "drift": 30_000 } } });
+    let drifting = buses(drifting);
+    let said = run(&drifting, Time::from_ms(10)).said;
+    assert!(said.contains("spi c0 02 aa aa ee\ni2c 03 04 05\n"), "{said}");
+    same_however_it_runs(&drifting, at("MOSI") + Time::from_us(20), Time::from_ms(3));
+}
+
+#[test]
+fn who_is_not_there_does_not_answer() {
+    let cut = |link: &str, after: &str| {
+        let mut links = json!({});
+        links[link] = json!({ "faults": [{ "after": after, "fault": "cut" }] });
+        run(&buses(json!({ "links": links })), Time::from_ms(12)).said
+    };
+    let spi = cut("spi", "0s");
+    assert!(spi.starts_with("spi ff ff ff ff ff\ni2c 01 02 03\n"), "{spi}");
+    let i2c = cut("i2c", "0s");
+    assert!(i2c.contains("ee\ni2c error 02\nspi c0 01 aa aa ee\n"), "{i2c}");
+    assert_eq!(cut("ready", "0s"), "", "the wire to the pin is pulled down");
+    // Power off: the slave lets go the wire on which it says that it is ready.
+    let off = json!({ "stimuli": [{ "at": "5ms", "device": "sensor", "power": "off" }] });
+    let (before, after) = (run(&buses(off.clone()), Time::from_ms(9)), run(&buses(off), Time::from_ms(50)));
+    assert_eq!(before.said, after.said);
+    assert!(before.said.lines().count() > 2, "{}", before.said);
+}

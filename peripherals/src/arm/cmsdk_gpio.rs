@@ -1,6 +1,9 @@
 //! CMSDK AHB GPIO (DDI 0479, "AHB general purpose I/O"): 16 pins, masked access, an interrupt per pin.
 
+use std::collections::BTreeMap;
+
 use consort_core::component::{Component, Coverage, Cx, Model, Peripheral, Register};
+use consort_core::wire::{Drive, Signal};
 use consort_core::{BusError, Time, Width};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -65,8 +68,14 @@ pub struct Config {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CmsdkGpio {
     alternate_reset: u32,
+    /// Levels of pins that nothing drives.
+    pulls: u32,
     /// Levels from outside.
     external: u32,
+    /// What the other ends of wires do to pins, by (pin, end).
+    heard: BTreeMap<(u16, u8), Drive>,
+    /// Outputs and their levels as the other ends know them.
+    shown: (u32, u32),
     out: u32,
     out_enable: u32,
     alternate: u32,
@@ -95,9 +104,32 @@ impl CmsdkGpio {
         let raised = active & (!self.interrupt_type | changed);
         self.interrupt_status |= raised & self.interrupt_enable & PINS;
         self.last = levels;
+        self.tell(cx);
         let status = u64::from(self.interrupt_status);
         let driven = u64::from(self.out & self.out_enable);
         self.lines.drive(u64::from(status != 0) | status << 1 | driven << 17, 33, cx);
+    }
+
+    /// Tells the other ends of wires which pins are driven, and how.
+    fn tell(&mut self, cx: &mut Cx<'_>) {
+        let now = (self.out_enable, self.out & self.out_enable);
+        let changed = (now.0 ^ self.shown.0) | (now.1 ^ self.shown.1);
+        self.shown = now;
+        for pin in (0..16).filter(|pin| changed >> pin & 1 != 0) {
+            if cx.wire(pin).is_some() {
+                let driven = (now.0 >> pin & 1 != 0).then_some(now.1 >> pin & 1 != 0);
+                cx.signal(pin, Signal::Drive(Drive { driven, pull: None }));
+            }
+        }
+    }
+
+    /// The level that the other ends of a pin's wire give it; low wins.
+    fn level_of_wire(&self, pin: u16) -> bool {
+        let ends = self.heard.range((pin, 0)..=(pin, u8::MAX)).map(|(_, drive)| drive);
+        let all_high = |levels: &mut dyn Iterator<Item = bool>| levels.reduce(|a, b| a && b);
+        let driven = all_high(&mut ends.clone().filter_map(|drive| drive.driven));
+        let pulled = all_high(&mut ends.filter_map(|drive| drive.pull));
+        driven.or(pulled).unwrap_or(self.pulls >> pin & 1 != 0)
     }
 
     /// The register an offset stands for, and the mask of a masked access.
@@ -194,9 +226,27 @@ impl Component for CmsdkGpio {
             "in13", "in14", "in15",
         ]
     }
-    fn reset(&mut self, _: &mut Cx<'_>) {
-        let external = self.external;
-        *self = Self::new(Config { alternate: self.alternate_reset as u16, pulls: external as u16 });
+    fn wire_pins(&self) -> &'static [&'static str] {
+        &[
+            "p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8", "p9", "p10", "p11", "p12", "p13", "p14",
+            "p15",
+        ]
+    }
+    fn hear(&mut self, pin: u16, from: u8, signal: Signal, cx: &mut Cx<'_>) {
+        if let Signal::Drive(drive) = signal {
+            self.heard.insert((pin, from), drive);
+            self.input(pin, self.level_of_wire(pin), cx);
+        }
+    }
+    fn power_off(&mut self, cx: &mut Cx<'_>) {
+        (self.out, self.out_enable) = (0, 0);
+        self.tell(cx);
+    }
+    fn reset(&mut self, cx: &mut Cx<'_>) {
+        let (external, heard, shown) = (self.external, std::mem::take(&mut self.heard), self.shown);
+        let config = Config { alternate: self.alternate_reset as u16, pulls: self.pulls as u16 };
+        *self = Self { external, last: external, heard, shown, ..Self::new(config) };
+        self.tell(cx);
     }
     fn input(&mut self, pin: u16, level: bool, cx: &mut Cx<'_>) {
         let bit = 1_u32.checked_shl(pin.into()).unwrap_or(0) & PINS;
@@ -213,7 +263,10 @@ impl Model for CmsdkGpio {
     fn new(config: Config) -> Self {
         Self {
             alternate_reset: config.alternate.into(),
+            pulls: config.pulls.into(),
             external: config.pulls.into(),
+            heard: BTreeMap::new(),
+            shown: (0, 0),
             out: 0,
             out_enable: 0,
             alternate: config.alternate.into(),

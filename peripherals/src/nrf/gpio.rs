@@ -6,7 +6,10 @@
 //! multiplexer at the pad; here it is a [`Signal`] on the event bus, at addresses where no register is, so
 //! that no guest access can forge one.
 
+use std::collections::BTreeMap;
+
 use consort_core::component::{Register, ResetCause};
+use consort_core::wire::{Drive, Signal as OnWire};
 use consort_core::{Addr, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -206,6 +209,17 @@ pub struct Gpio {
     ports: [Pads; 2],
     /// The pads of each net that jumpers make, as bits.
     nets: Vec<u64>,
+    /// What the other ends of wires do to pads, by (pad, end).
+    heard: BTreeMap<(u16, u8), Drive>,
+    /// What they know of us.
+    told: BTreeMap<u16, Drive>,
+}
+
+/// What several do to one wire; low wins.
+fn join(level: &mut Option<bool>, other: Option<bool>) {
+    if let Some(other) = other {
+        *level = Some(level.unwrap_or(true) && other);
+    }
 }
 
 const NAMES: &[&str] = &[
@@ -240,19 +254,19 @@ impl Gpio {
         self.nets.iter().copied().find(|net| net >> pin & 1 != 0).unwrap_or(1 << pin)
     }
 
-    /// The level of a net: the chip's own drivers, else what comes from outside, else the pulls; low wins.
-    fn level(&self, net: u64, io: &Io<'_, '_>) -> bool {
-        let (mut driven, mut outside, mut pulled) = (None, None, None);
-        let join = |level: &mut Option<bool>, other: Option<bool>| {
-            if let Some(other) = other {
-                *level = Some(level.unwrap_or(true) && other);
-            }
-        };
+    /// What this board does to a net: the chip's own drivers, else its parts, else the pulls; low wins.
+    fn own(&self, net: u64, io: &Io<'_, '_>) -> Drive {
+        let (mut driven, mut outside, mut board, mut pulled) = (None, None, None, None);
         for number in (0..64u32).filter(|number| net >> number & 1 != 0) {
             let (at, pin) = (PORTS[(number / 32) as usize], number % 32);
             let pads = &self.ports[at.0];
             join(&mut driven, self.driven(at, pin, io));
-            join(&mut outside, (pads.wired >> pin & 1 != 0).then_some(pads.external >> pin & 1 != 0));
+            let external = pads.external >> pin & 1 != 0;
+            if self.config.pulled_up.contains(&(number as u8)) && external {
+                join(&mut board, Some(true));
+            } else {
+                join(&mut outside, (pads.wired >> pin & 1 != 0).then_some(external));
+            }
             join(
                 &mut pulled,
                 match io.reg(at.1 + PIN_CNF + pin * 4) >> 2 & 3 {
@@ -262,7 +276,25 @@ impl Gpio {
                 },
             );
         }
-        driven.or(outside).or(pulled).unwrap_or(false)
+        Drive { driven: driven.or(outside), pull: board.or(pulled) }
+    }
+
+    /// The level of a net, of which `own` is this board's part: all that drive it, else the pulls; low wins.
+    fn level(&self, net: u64, own: Drive) -> bool {
+        let Drive { mut driven, mut pull } = own;
+        for (_, other) in self.heard.iter().filter(|((pad, _), _)| net >> pad & 1 != 0) {
+            join(&mut driven, other.driven);
+            join(&mut pull, other.pull);
+        }
+        driven.or(pull).unwrap_or(false)
+    }
+
+    /// Tells the other ends of a pad's wire what this board does to it.
+    fn tell(&mut self, pad: u16, drive: Drive, io: &mut Io<'_, '_>) {
+        if io.cx.wire(pad).is_some() && self.told.get(&pad).copied().unwrap_or_default() != drive {
+            self.told.insert(pad, drive);
+            io.cx.signal(pad, OnWire::Drive(drive));
+        }
     }
 
     /// Recomputes the pads in `which`, those they are joined to, and all that follows from them.
@@ -271,8 +303,10 @@ impl Gpio {
         while left != 0 {
             let net = self.net(left.trailing_zeros());
             left &= !net;
-            let level = self.level(net, io);
+            let own = self.own(net, io);
+            let level = self.level(net, own);
             for number in (0..64u32).filter(|number| net >> number & 1 != 0) {
+                self.tell(number as u16, own, io);
                 self.pad(PORTS[(number / 32) as usize], number % 32, level, io);
             }
         }
@@ -363,7 +397,8 @@ impl Logic for Gpio {
         }
         let pulled = config.pulled_up.iter().fold(0u64, |bits, pad| bits | 1 << (pad & 63));
         let pads = |bits: u32| Pads { external: bits, wired: bits, ..Pads::default() };
-        Self { config, ports: [pads(pulled as u32), pads((pulled >> 32) as u32)], nets }
+        let ports = [pads(pulled as u32), pads((pulled >> 32) as u32)];
+        Self { config, ports, nets, heard: BTreeMap::new(), told: BTreeMap::new() }
     }
 
     fn spec(&self) -> &'static Spec {
@@ -380,6 +415,30 @@ impl Logic for Gpio {
 
     fn pins(&self) -> &'static [&'static str] {
         NAMES
+    }
+
+    fn wire_pins(&self) -> &'static [&'static str] {
+        NAMES
+    }
+
+    fn hear(&mut self, pad: u16, from: u8, signal: OnWire, io: &mut Io<'_, '_>) {
+        let OnWire::Drive(drive) = signal else { return };
+        let at = PORTS[usize::from(pad >= 32)];
+        let bit = 1 << (pad & 31);
+        let before = self.ports[at.0].levels & bit != 0;
+        self.heard.insert((pad, from), drive);
+        self.update(at, bit, io);
+        if before && self.ports[at.0].levels & bit == 0 && self.is_reset_pin(pad, io) {
+            io.cx.reset_machine(ResetCause::Pin);
+        }
+    }
+
+    fn power_off(&mut self, io: &mut Io<'_, '_>) {
+        for (pad, drive) in std::mem::take(&mut self.told) {
+            if drive != Drive::default() {
+                io.cx.signal(pad, OnWire::Drive(Drive::default()));
+            }
+        }
     }
 
     fn listens(&self) -> bool {
@@ -618,6 +677,32 @@ mod tests {
         rig.write(OUTCLR, 4);
         assert_eq!((rig.read(IN) & 1, rig.read(PORT1 + LATCH)), (0, 2));
         assert!(signals(&mut rig).contains(&Signal::Detect { port: 1, level: true }));
+    }
+
+    #[test]
+    fn a_wire_brings_what_others_drive_and_tells_what_the_chip_does() {
+        // PS "GPIO", Pin configuration: drive, pull; two that drive against each other are low.
+        let mut rig = rig();
+        rig.host.wire = Some(Time::from_us(1));
+        let told = |rig: &mut Rig<Block<Gpio>>| {
+            rig.signals.drain(..).map(|(_, pad, signal)| (pad, signal)).collect::<Vec<_>>()
+        };
+        rig.write(PIN_CNF + 5 * 4, 3 << 2); // input, pull-up
+        assert_eq!(told(&mut rig), [(5, OnWire::Drive(Drive { driven: None, pull: Some(true) }))]);
+        rig.hear(5, OnWire::Drive(Drive { driven: Some(false), pull: None }));
+        assert_eq!(rig.read(IN), 0);
+        assert_eq!(told(&mut rig), [], "what others drive is not ours to tell");
+        rig.hear(5, OnWire::Drive(Drive { driven: None, pull: Some(false) }));
+        assert_eq!(rig.read(IN), 0, "two pulls: low");
+        rig.hear(5, OnWire::Drive(Drive::default()));
+        assert_eq!(rig.read(IN), 1 << 5);
+        rig.write(OUTSET, 1 << 5);
+        rig.write(DIRSET, 1 << 5);
+        assert_eq!(told(&mut rig), [(5, OnWire::Drive(Drive { driven: Some(true), pull: Some(true) }))]);
+        rig.hear(5, OnWire::Drive(Drive { driven: Some(false), pull: None }));
+        assert!(!rig.line("p5"));
+        rig.with(|gpio, cx| gpio.power_off(cx));
+        assert_eq!(told(&mut rig), [(5, OnWire::Drive(Drive::default()))]);
     }
 
     #[test]

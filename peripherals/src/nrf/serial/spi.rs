@@ -1,13 +1,14 @@
 //! SPI with TXD and RXD registers, and SPIM with EasyDMA.
 
 use consort_core::Time;
+use consort_core::wire::{Signal, Transfer as Clocked};
 use serde::{Deserialize, Serialize};
 
 use super::super::dma;
 use super::{
     CONFIG, END, ENDRX, ENDTX, FREQUENCY, Io, ORC, PSEL0, READY, RESUME, RXD_AMOUNT, RXD_MAXCNT, RXD_PTR,
     START, STARTED, STOP, STOPPED, SUSPEND, SUSPENDED, SerialConfig, TXD_AMOUNT, TXD_MAXCNT, TXD_PTR,
-    bit_time, psel,
+    bit_time, keeps_up, mode_of, psel,
 };
 
 /// The master's shifter: one byte at a time (SPI), or a whole transfer (SPIM).
@@ -23,6 +24,8 @@ pub struct Spi {
     /// SPIM: a transfer is under way, with its pointers and counts.
     transfer: Option<Transfer>,
     end: Option<Time>,
+    /// What slaves on the wire answer to what is under way; wires that nobody drives are high.
+    answer: Option<Vec<u8>>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -31,22 +34,26 @@ struct Transfer {
     rx: (u32, u32),
 }
 
-/// Replaces bytes by their answers.
-fn exchange(bytes: &mut [u8], config: &SerialConfig, io: &mut Io<'_, '_>) {
+/// PS "SPIM", CONFIG, ORDER: parts and wires have bytes with the first bit highest.
+fn turn(bytes: &mut [u8], io: &Io<'_, '_>) {
+    if io.reg(CONFIG) & 1 != 0 {
+        bytes.iter_mut().for_each(|byte| *byte = byte.reverse_bits());
+    }
+}
+
+/// Replaces bytes by their answers: of the board's parts, and of the slaves on the wire; low wins.
+fn exchange(bytes: &mut [u8], answer: Option<Vec<u8>>, config: &SerialConfig, io: &mut Io<'_, '_>) {
     let pin = psel(io.reg(PSEL0));
     if pin.is_none() || config.sck.is_some_and(|wired| pin != Some(wired)) {
         bytes.fill(0xFF);
-        return;
+    } else {
+        turn(bytes, io);
+        io.cx.spi_bytes(bytes);
+        turn(bytes, io);
     }
-    // PS "SPIM", CONFIG, ORDER: the parts see bytes, most significant bit first.
-    let reverse = io.reg(CONFIG) & 1 != 0;
-    let turn = |bytes: &mut [u8]| bytes.iter_mut().for_each(|byte| *byte = byte.reverse_bits());
-    if reverse {
-        turn(bytes);
-    }
-    io.cx.spi_bytes(bytes);
-    if reverse {
-        turn(bytes);
+    if let Some(mut answer) = answer {
+        turn(&mut answer, io);
+        bytes.iter_mut().zip(answer).for_each(|(byte, own)| *byte &= own);
     }
 }
 
@@ -71,31 +78,67 @@ impl Spi {
         io.raise(READY);
     }
 
+    /// Begins to clock bytes.
+    fn clock(&mut self, mut bytes: Vec<u8>, refused: &mut bool, io: &mut Io<'_, '_>) {
+        let (start, byte_time) = (io.now(), bit_time(io.reg(FREQUENCY), 8));
+        let end = start + bit_time(io.reg(FREQUENCY), bytes.len() as u64 * 8);
+        (self.end, self.answer) = (Some(end), None);
+        let asks = !bytes.is_empty() && psel(io.reg(PSEL0)).is_some();
+        if asks && keeps_up(byte_time, refused, io) {
+            turn(&mut bytes, io);
+            let mode = mode_of(io);
+            io.cx.signal(0, Signal::Transfer(Clocked { start, end, mode, bytes }));
+        }
+    }
+
+    /// A slave on the wire answers.
+    pub fn answered(&mut self, bytes: Vec<u8>) {
+        match &mut self.answer {
+            Some(before) => before.iter_mut().zip(bytes).for_each(|(byte, other)| *byte &= other),
+            None if self.end.is_some() => self.answer = Some(bytes),
+            None => {}
+        }
+    }
+
+    /// It stops in the middle of what it clocks.
+    pub fn abort(&mut self, io: &mut Io<'_, '_>) {
+        if self.end.take().is_some() {
+            io.cx.signal(0, Signal::Abort);
+        }
+    }
+
+    /// What a transfer sends: PS "SPIM", ORC behind the end of its buffer.
+    fn outgoing(transfer: Transfer, io: &mut Io<'_, '_>) -> Vec<u8> {
+        let mut out = dma::read(io, transfer.tx.0, transfer.tx.1 as usize);
+        out.resize(transfer.tx.1.max(transfer.rx.1) as usize, io.reg(ORC) as u8);
+        out
+    }
+
     /// RM "SPI", SPI master transaction sequence: TXD is double buffered.
-    pub fn txd(&mut self, byte: u8, _: &SerialConfig, io: &Io<'_, '_>) {
+    pub fn txd(&mut self, byte: u8, refused: &mut bool, io: &mut Io<'_, '_>) {
         if self.shifting.is_none() {
             self.shifting = Some(byte);
-            self.end = Some(io.now() + bit_time(io.reg(FREQUENCY), 8));
+            self.clock(vec![byte], refused, io);
         } else {
             self.waiting = Some(byte);
         }
     }
 
-    pub fn task(&mut self, task: u32, _: &SerialConfig, io: &mut Io<'_, '_>) {
+    pub fn task(&mut self, task: u32, refused: &mut bool, io: &mut Io<'_, '_>) {
         match task {
             START => {
                 let transfer = Transfer {
                     tx: (io.reg(TXD_PTR), io.reg(TXD_MAXCNT)),
                     rx: (io.reg(RXD_PTR), io.reg(RXD_MAXCNT)),
                 };
-                let bytes = u64::from(transfer.tx.1.max(transfer.rx.1));
                 self.transfer = Some(transfer);
-                self.end = Some(io.now() + bit_time(io.reg(FREQUENCY), bytes * 8));
+                let out = Self::outgoing(transfer, io);
+                self.clock(out, refused, io);
                 io.raise(STARTED);
             }
             STOP => {
                 if self.transfer.take().is_some() {
-                    self.end = None;
+                    self.abort(io);
                     io.set(TXD_AMOUNT, 0);
                     io.set(RXD_AMOUNT, 0);
                 }
@@ -111,16 +154,17 @@ impl Spi {
         self.end.unwrap_or(Time::MAX)
     }
 
-    pub fn wake(&mut self, config: &SerialConfig, io: &mut Io<'_, '_>) {
+    pub fn wake(&mut self, config: &SerialConfig, refused: &mut bool, io: &mut Io<'_, '_>) {
         self.end = None;
+        let remote = self.answer.take();
         if let Some(transfer) = self.transfer.take() {
-            self.move_all(transfer, config, io);
+            Self::move_all(transfer, remote, config, io);
         } else if let Some(byte) = self.shifting.take() {
             let mut answer = [byte];
-            exchange(&mut answer, config, io);
+            exchange(&mut answer, remote, config, io);
             let [answer] = answer;
             if let Some(next) = self.waiting.take() {
-                self.txd(next, config, io);
+                self.txd(next, refused, io);
             }
             if self.received.is_none() {
                 self.fill(answer, io);
@@ -132,13 +176,9 @@ impl Spi {
 
     /// PS "SPIM", SPI master transaction sequence: all bytes are exchanged when the last one is done; parts
     /// have no finer time than that.
-    fn move_all(&mut self, transfer: Transfer, config: &SerialConfig, io: &mut Io<'_, '_>) {
-        let out = dma::read(io, transfer.tx.0, transfer.tx.1 as usize);
-        let over = io.reg(ORC) as u8;
-        let count = transfer.tx.1.max(transfer.rx.1) as usize;
-        let mut answers = out;
-        answers.resize(count, over);
-        exchange(&mut answers, config, io);
+    fn move_all(transfer: Transfer, remote: Option<Vec<u8>>, config: &SerialConfig, io: &mut Io<'_, '_>) {
+        let mut answers = Self::outgoing(transfer, io);
+        exchange(&mut answers, remote, config, io);
         answers.truncate(transfer.rx.1 as usize);
         dma::write(io, transfer.rx.0, &answers);
         io.set(TXD_AMOUNT, transfer.tx.1);

@@ -1,13 +1,14 @@
 //! TWI with TXD and RXD registers, and TWIM with EasyDMA: an I2C master.
 
 use consort_core::Time;
+use consort_core::wire::{Master, Signal, Slave};
 use serde::{Deserialize, Serialize};
 
 use super::super::dma;
 use super::{
     ADDRESS, BB, ENABLE, ERROR, ERRORSRC, FREQUENCY, Io, LASTRX, LASTTX, Mode, PSEL0, PSEL1, READY, RESUME,
     RXD_AMOUNT, RXD_MAXCNT, RXD_PTR, STARTED, STARTRX, STARTTX, STOP, STOPPED, SUSPEND, SUSPENDED,
-    SerialConfig, TXD_AMOUNT, TXD_MAXCNT, TXD_PTR, TXDSENT, TXSTARTED, bit_time, psel,
+    SerialConfig, TXD_AMOUNT, TXD_MAXCNT, TXD_PTR, TXDSENT, TXSTARTED, bit_time, keeps_up, psel,
 };
 
 const ANACK: u32 = 1 << 1;
@@ -48,6 +49,12 @@ pub struct Twi {
     done: u32,
     len: u32,
     failed: bool,
+    /// It is somebody on the wire that acknowledged the address.
+    on_wire: bool,
+    /// What a slave on the wire said to what is on the wires.
+    answer: Option<Slave>,
+    /// The bits are over, but a slave on the wire holds the clock.
+    stretched: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,21 +68,23 @@ impl Twi {
         u32::from(self.received.unwrap_or(self.last))
     }
 
-    pub fn rxd_read(&mut self, io: &mut Io<'_, '_>) {
+    pub fn rxd_read(&mut self, refused: &mut bool, io: &mut Io<'_, '_>) {
         if self.received.take().is_some() {
-            self.go_on(io);
+            self.go_on(refused, io);
         }
     }
 
-    pub fn txd(&mut self, byte: u8, io: &mut Io<'_, '_>) {
+    pub fn txd(&mut self, byte: u8, refused: &mut bool, io: &mut Io<'_, '_>) {
         self.txd = Some(byte);
-        self.go_on(io);
+        self.go_on(refused, io);
     }
 
     /// The interface is switched off in the middle of a transfer.
     pub fn release(&mut self, io: &mut Io<'_, '_>) {
         if self.wires != Wires::Free {
             io.cx.i2c_stop();
+            let now = io.now();
+            io.cx.signal(0, Signal::Master(now, now, Master::Stop));
         }
     }
 
@@ -83,12 +92,40 @@ impl Twi {
         Mode::of(io.reg(ENABLE)) == Mode::Twim
     }
 
-    fn put(&mut self, wires: Wires, bits: u64, io: &Io<'_, '_>) {
+    fn put(&mut self, wires: Wires, bits: u64, refused: &mut bool, io: &mut Io<'_, '_>) {
+        let end = io.now() + bit_time(io.reg(FREQUENCY), bits);
         self.wires = wires;
-        self.end = Some(io.now() + bit_time(io.reg(FREQUENCY), bits));
+        self.end = Some(end);
+        (self.answer, self.stretched) = (None, false);
+        let act = match wires {
+            Wires::Address(read) => Master::Start((io.reg(ADDRESS) & 0x7F) as u8, read),
+            Wires::Send(byte) => Master::Write(byte),
+            Wires::Receive => Master::Read,
+            Wires::Stop => Master::Stop,
+            Wires::Free | Wires::Held(_) => return,
+        };
+        if Self::pins(io).iter().all(Option::is_some) && keeps_up(bit_time(io.reg(FREQUENCY), 9), refused, io)
+        {
+            let start = io.now();
+            io.cx.signal(0, Signal::Master(start, end, act));
+        }
     }
 
-    pub fn task(&mut self, task: u32, io: &mut Io<'_, '_>) {
+    fn pins(io: &Io<'_, '_>) -> [Option<u8>; 2] {
+        [PSEL0, PSEL1].map(|offset| psel(io.reg(offset)))
+    }
+
+    /// A slave on the wire answers. One that held the clock lets the byte's nine bits begin only now.
+    pub fn answered(&mut self, since: Time, act: Slave, io: &Io<'_, '_>) {
+        let held = self.answer == Some(Slave::Hold);
+        self.answer = Some(act);
+        if held && act != Slave::Hold && matches!(self.wires, Wires::Send(_) | Wires::Receive) {
+            self.stretched = false;
+            self.end = Some(io.now().max(since + bit_time(io.reg(FREQUENCY), 9)));
+        }
+    }
+
+    pub fn task(&mut self, task: u32, refused: &mut bool, io: &mut Io<'_, '_>) {
         match task {
             STARTTX | STARTRX => self.next = Some(Next::Start(task == STARTRX)),
             STOP => {
@@ -107,25 +144,25 @@ impl Twi {
             RESUME => self.suspended = false,
             _ => return,
         }
-        self.go_on(io);
+        self.go_on(refused, io);
     }
 
     /// Puts the next thing on the wires, when they are not busy.
-    fn go_on(&mut self, io: &mut Io<'_, '_>) {
-        if self.end.is_some() {
+    fn go_on(&mut self, refused: &mut bool, io: &mut Io<'_, '_>) {
+        if self.end.is_some() || self.stretched {
             return;
         }
         let reading = match self.wires {
             Wires::Free if self.next == Some(Next::Stop) => {
                 // There is nothing to stop; the event comes all the same.
                 self.next = None;
-                self.put(Wires::Stop, 1, io);
+                self.put(Wires::Stop, 1, refused, io);
                 return;
             }
             Wires::Free => {
                 if let Some(Next::Start(read)) = self.next {
                     self.suspended = false;
-                    self.begin(read, io);
+                    self.begin(read, refused, io);
                 }
                 return;
             }
@@ -138,11 +175,11 @@ impl Twi {
         match self.next {
             Some(Next::Stop) => {
                 self.next = None;
-                self.put(Wires::Stop, 1, io);
+                self.put(Wires::Stop, 1, refused, io);
                 return;
             }
             Some(Next::Start(read)) => {
-                self.begin(read, io);
+                self.begin(read, refused, io);
                 return;
             }
             None => {}
@@ -156,22 +193,22 @@ impl Twi {
                     io.raise(if reading { LASTRX } else { LASTTX });
                 }
                 if reading {
-                    self.put(Wires::Receive, 9, io);
+                    self.put(Wires::Receive, 9, refused, io);
                 } else {
                     let byte = dma::read(io, self.ptr.wrapping_add(self.done), 1)[0];
-                    self.put(Wires::Send(byte), 9, io);
+                    self.put(Wires::Send(byte), 9, refused, io);
                 }
             }
         } else if reading {
             if self.received.is_none() {
-                self.put(Wires::Receive, 9, io);
+                self.put(Wires::Receive, 9, refused, io);
             }
         } else if let Some(byte) = self.txd.take() {
-            self.put(Wires::Send(byte), 9, io);
+            self.put(Wires::Send(byte), 9, refused, io);
         }
     }
 
-    fn begin(&mut self, read: bool, io: &mut Io<'_, '_>) {
+    fn begin(&mut self, read: bool, refused: &mut bool, io: &mut Io<'_, '_>) {
         self.next = None;
         self.failed = false;
         self.received = None;
@@ -181,7 +218,16 @@ impl Twi {
             io.set(if read { RXD_AMOUNT } else { TXD_AMOUNT }, 0);
             io.raise(if read { STARTED } else { TXSTARTED });
         }
-        self.put(Wires::Address(read), 10, io);
+        self.put(Wires::Address(read), 10, refused, io);
+    }
+
+    /// A byte from whoever is addressed.
+    fn byte(&self, answer: Option<Slave>, last: bool, io: &mut Io<'_, '_>) -> u8 {
+        match answer {
+            Some(Slave::Byte(byte)) if self.on_wire => byte,
+            _ if self.on_wire => 0xFF,
+            _ => io.cx.i2c_read(last),
+        }
     }
 
     fn fail(&mut self, cause: u32, io: &mut Io<'_, '_>) {
@@ -194,26 +240,38 @@ impl Twi {
         self.end.unwrap_or(Time::MAX)
     }
 
-    pub fn wake(&mut self, config: &SerialConfig, io: &mut Io<'_, '_>) {
+    pub fn wake(&mut self, config: &SerialConfig, refused: &mut bool, io: &mut Io<'_, '_>) {
         self.end = None;
+        if self.on_wire
+            && self.answer == Some(Slave::Hold)
+            && matches!(self.wires, Wires::Send(_) | Wires::Receive)
+        {
+            self.stretched = true;
+            return;
+        }
+        let answer = self.answer.take();
         match self.wires {
             Wires::Address(read) => {
                 self.wires = Wires::Held(read);
-                let pins = [(PSEL0, config.scl), (PSEL1, config.sda)].map(|(offset, wired)| {
-                    let pin = psel(io.reg(offset));
-                    pin.is_some() && wired.is_none_or(|wired| pin == Some(wired))
-                });
-                let reached = pins == [true, true];
-                if !(reached && io.cx.i2c_start((io.reg(ADDRESS) & 0x7F) as u8, read)) {
+                let mut pins = Self::pins(io).into_iter().zip([config.scl, config.sda]);
+                let reached =
+                    pins.all(|(pin, wired)| pin.is_some() && wired.is_none_or(|wired| pin == Some(wired)));
+                let here = reached && io.cx.i2c_start((io.reg(ADDRESS) & 0x7F) as u8, read);
+                self.on_wire = !here && answer == Some(Slave::Acknowledge(true));
+                if !here && !self.on_wire {
                     self.fail(ANACK, io);
                 } else if !Self::dma(io) && read {
-                    self.go_on(io);
+                    self.go_on(refused, io);
                     return;
                 }
             }
             Wires::Send(byte) => {
                 self.wires = Wires::Held(false);
-                let acknowledged = io.cx.i2c_write(byte);
+                let acknowledged = if self.on_wire {
+                    answer == Some(Slave::Acknowledge(true))
+                } else {
+                    io.cx.i2c_write(byte)
+                };
                 if Self::dma(io) {
                     self.done += 1;
                     io.set(TXD_AMOUNT, self.done);
@@ -228,7 +286,7 @@ impl Twi {
             Wires::Receive => {
                 self.wires = Wires::Held(true);
                 if Self::dma(io) {
-                    let byte = io.cx.i2c_read(self.done + 1 == self.len);
+                    let byte = self.byte(answer, self.done + 1 == self.len, io);
                     dma::write(io, self.ptr.wrapping_add(self.done), &[byte]);
                     self.done += 1;
                     io.set(RXD_AMOUNT, self.done);
@@ -236,7 +294,7 @@ impl Twi {
                     // RM "TWI", Master read sequence: BB before the acknowledge; its shorts to STOP make this
                     // the last byte.
                     let last = io.shorts() & 2 != 0 || self.next == Some(Next::Stop);
-                    let byte = io.cx.i2c_read(last);
+                    let byte = self.byte(answer, last, io);
                     io.raise(BB);
                     self.received = Some(byte);
                     self.last = byte;
@@ -245,6 +303,7 @@ impl Twi {
             }
             Wires::Stop => {
                 self.wires = Wires::Free;
+                self.on_wire = false;
                 io.cx.i2c_stop();
                 self.suspended = false;
                 self.txd = None;
@@ -259,7 +318,7 @@ impl Twi {
         if self.wires == Wires::Held(true) && !Self::dma(io) && io.shorts() & 3 != 0 {
             return;
         }
-        self.go_on(io);
+        self.go_on(refused, io);
     }
 }
 
