@@ -437,3 +437,47 @@ fn handlers_are_chained_and_left_in_the_manuals_time() {
         assert_eq!(numbers, [18, 19], "{model:?}");
     }
 }
+
+/// The numbers and times of the first two exceptions taken when interrupt 3 comes, and 4, which is more urgent, later.
+fn late(model: Model, cut: bool, after: u64) -> Vec<(u16, u64)> {
+    let nops = [vec![NOP; 200], vec![0xE7FE]].concat();
+    // str r0, [r7]; bx lr
+    let mut rig = rig(model, CycleTiming::default(), &nops, &[0x6038, 0x4770]);
+    poke(&mut rig, 0xE000_E100, 0x18);
+    poke(&mut rig, 0xE000_E400, 0xC000_0000);
+    set(&mut rig, "r7", WORDS as u32);
+    rig.run(rig.core.now().0 + 20);
+    let rise = rig.core.now().0;
+    rig.core.pulse_line(3);
+    rig.bus.log = true;
+    for at in rise + 1..rise + after {
+        if cut {
+            rig.run(at);
+            // What is saved in the middle of an entry goes on with it.
+            let saved = rig.core.save().unwrap();
+            rig.core.restore(&saved).unwrap();
+        }
+    }
+    rig.run(rise + after);
+    rig.core.pulse_line(4);
+    rig.run(rise + 100);
+    let numbers = rig.bus.notes.iter().filter_map(|(_, event)| match event {
+        CoreEvent::Entry { number, .. } => Some(*number),
+        _ => None,
+    });
+    numbers.zip(rig.bus.accesses.iter().map(|access| access.0 - rise)).collect()
+}
+
+/// DDI 0337I 3.9: until stacking has ended, another exception may take the place of the first.
+#[test]
+fn a_more_urgent_interrupt_may_arrive_late() {
+    for cut in [false, true] {
+        for after in [1, 6, 12] {
+            let chained = 12 + 1 + 6;
+            assert_eq!(late(Model::M3, cut, after), [(20, 12), (19, chained)], "{after} {cut}");
+        }
+        // Behind the first handler's first instruction it preempts that, and stacks again.
+        assert_eq!(late(Model::M4, cut, 13), [(19, 12), (20, 13 + 12)], "{cut}");
+        assert_eq!(late(Model::M0, cut, 9), [(20, 16), (19, 16 + 2 + 10)], "{cut}");
+    }
+}

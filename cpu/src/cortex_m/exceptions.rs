@@ -120,10 +120,20 @@ impl System {
         }
     }
 
-    /// Takes the pending exception of the highest priority, if it may preempt; tells how many words it stacked then.
-    pub(super) fn take(&mut self, hart: &mut dyn Hart) -> Result<Option<u32>, Lockup> {
-        if !self.nvic.has_candidate() || self.nvic.takeable(hart.masks()).is_none() {
-            return Ok(None);
+    /// How many words the entry to the pending exception of the highest priority stacks, if that may preempt.
+    pub(super) fn stacks(&self, regs: &dyn Registers) -> Option<u32> {
+        if !self.nvic.has_candidate() || self.nvic.takeable(regs.masks()).is_none() {
+            return None;
+        }
+        let extended = self.config.has_fpu() && regs.get(Reg::CONTROL) & FPCA != 0;
+        let lazy = extended && regs.get(Reg::FPCCR) & fpccr::LSPEN != 0;
+        Some(if extended && !lazy { FRAME + FP_WORDS } else { FRAME })
+    }
+
+    /// Takes the pending exception of the highest priority; false when there is none any more.
+    pub(super) fn take(&mut self, hart: &mut dyn Hart) -> Result<bool, Lockup> {
+        if self.nvic.takeable(hart.masks()).is_none() {
+            return Ok(false);
         }
         let return_address = match self.rest {
             // DDI 0403 B1.5.15: NMI taken in lock-up returns to the lock-up address.
@@ -131,10 +141,9 @@ impl System {
             _ => hart.get(Reg::PC),
         };
         self.rest = None;
-        let lazy = hart.get(Reg::FPCCR) & fpccr::LSPEN != 0;
         let exc_return = self.push(hart, return_address)?;
         self.enter(hart, exc_return, return_address)?;
-        Ok(Some(if exc_return & BASIC != 0 || lazy { FRAME } else { FRAME + FP_WORDS }))
+        Ok(true)
     }
 
     fn stack_allows(&self, addr: u32, words: u32, write: bool, privileged: bool) -> Result<(), StackFault> {

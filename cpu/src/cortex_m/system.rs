@@ -49,6 +49,8 @@ pub(super) struct System {
     /// The Event Register of WFE and SEV.
     pub(super) event: bool,
     pub(super) rest: Option<Rest>,
+    /// An exception's stacking is under way until then.
+    pub(super) stacking: Option<Cycles>,
     pub(super) reset_request: Option<ResetRequest>,
     /// Whether the engine believes that the execution priority is negative.
     negative: bool,
@@ -73,6 +75,7 @@ impl System {
             debug: DebugBlocks::new(config.has_cache(), config.is_v8()),
             event: false,
             rest: None,
+            stacking: None,
             reset_request: None,
             negative: false,
             config,
@@ -89,7 +92,7 @@ impl System {
         self.scb.reset(config.model.architecture(), config.vector_table, config.has_cache());
         self.mpu.reset();
         self.debug.reset();
-        (self.event, self.rest, self.reset_request) = (false, None, None);
+        (self.event, self.rest, self.stacking, self.reset_request) = (false, None, None, None);
     }
 
     pub(super) fn architecture(&self) -> Architecture {
