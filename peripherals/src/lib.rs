@@ -13,7 +13,7 @@
 //! | [`virtio`] | virtio devices on the memory-mapped transport |
 //! | [`generic`] | blocks that belong to no vendor |
 //! | [`block`] | what register blocks have in common |
-//! | [`line`] | a UART's end of a wire |
+//! | [`mod@line`] | a UART's end of a wire |
 //! | [`count`] | counters computed from time |
 
 pub mod arm;
