@@ -3,6 +3,8 @@
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
+CONSORT := $(or $(CARGO_TARGET_DIR),target)/release/consort
+
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo demo-linux demo-microbit test check bench firmware clean
 
@@ -18,20 +20,20 @@ build: setup ## builds the consort command into target/release
 	@cargo build --release || { echo "make: the build failed; the first error above says why" >&2; exit 1; }
 
 demo: build ## a phone finds a watch and two sensors on the soft bus; all are cut off and recover; then a PineTime takes a walk
-	@target/release/consort run demo/softbus.json --for 80s || { echo "make: the demo failed; the line above says why" >&2; exit 1; }
+	@$(CONSORT) run demo/softbus.json --for 80s || { echo "make: the demo failed; the line above says why" >&2; exit 1; }
 	@echo "A watch on a walk; its pictures go to target/demo"
-	@target/release/consort run demo/pinetime.json --for 32s --screenshots target/demo --every 1s || { echo "make: the demo failed; the line above says why" >&2; exit 1; }
+	@$(CONSORT) run demo/pinetime.json --for 32s --screenshots target/demo --every 1s || { echo "make: the demo failed; the line above says why" >&2; exit 1; }
 
 demo-linux: build ## the same story with a phone that runs Debian's Linux
 	@.ci/setup test
 	@firmware/phone/linux.sh target/phone || { echo "make: Debian's arm64 packages cannot be had; the line above says why" >&2; exit 1; }
-	@target/release/consort run demo/linux.json --for 30s
+	@$(CONSORT) run demo/linux.json --for 30s
 
 demo-microbit: build ## two micro:bits with MicroPython call each other by radio, judged by a scenario
 	@.ci/setup test
 	@demo/microbit/make.sh target/microbit || { echo "make: MicroPython cannot be had; the line above says why" >&2; exit 1; }
-	@target/release/consort run demo/microbit.json --for 4s
-	@target/release/consort test demo/microbit
+	@$(CONSORT) run demo/microbit.json --for 4s
+	@$(CONSORT) test demo/microbit
 
 test: setup ## all tests
 	@.ci/test || { echo "make: tests failed; what they said is in target/test" >&2; exit 1; }
