@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::component::PortKind;
-use crate::link::{Delivery, Fate, Link, Rule, Rules};
+use crate::link::{Delivery, Fate, Link, Rules};
 use crate::rng::Rng;
 use crate::state::StateError;
 use crate::time::Time;
@@ -338,16 +338,12 @@ impl Link for Radio {
         }
     }
 
-    fn add_rule(&mut self, rule: Rule) {
-        self.rules.add(rule);
+    fn rules(&self) -> &Rules {
+        &self.rules
     }
 
-    fn rules(&self) -> &[Rule] {
-        self.rules.list()
-    }
-
-    fn end_rules(&mut self, which: Option<usize>, at: Time) {
-        self.rules.end(which, at);
+    fn rules_mut(&mut self) -> &mut Rules {
+        &mut self.rules
     }
 
     fn places(&self, at: Time) -> Vec<Position> {
@@ -369,7 +365,7 @@ impl Link for Radio {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::link::Fault;
+    use crate::link::{Fault, Rule};
 
     fn packet() -> Packet {
         Packet {
@@ -459,7 +455,7 @@ mod tests {
     #[test]
     fn rules_cut_paths() {
         let mut air = air(&[0.0, 1.0, 2.0]);
-        air.add_rule(Rule {
+        air.rules_mut().add(Rule {
             after: Time::ZERO,
             before: Time::MAX,
             from: None,

@@ -234,7 +234,7 @@ fn fleet(plan: &Plan) -> Fleet {
             .collect();
         let config = LanConfig { latency: Time::from_us(*latency), bandwidth: 10_000_000 };
         let mut lan = Lan::new(config, ends.len(), Rng::new(plan.seed, &format!("lan-{number}")));
-        lan.add_rule(Rule {
+        lan.rules_mut().add(Rule {
             after: Time::from_ms(1),
             before: Time::from_ms(3),
             from: None,
@@ -243,7 +243,7 @@ fn fleet(plan: &Plan) -> Fleet {
         });
         for (index, fault) in plan.faults.iter().enumerate() {
             let (after, before) = (Time::from_ms(1 + index as u64), Time::from_ms(5 + index as u64));
-            lan.add_rule(Rule { after, before, from: None, to: None, fault: *fault });
+            lan.rules_mut().add(Rule { after, before, from: None, to: None, fault: *fault });
         }
         fleet.join(&format!("lan-{number}"), Box::new(lan), ends).unwrap();
     }

@@ -347,7 +347,7 @@ impl Fleet {
 
     /// Per link, its fault rules and where the antennas at its ends are now.
     pub fn link_states(&self) -> impl Iterator<Item = (&[Rule], Vec<Position>)> {
-        self.links.iter().map(|slot| (slot.link.rules(), slot.link.places(self.now)))
+        self.links.iter().map(|slot| (slot.link.rules().list(), slot.link.places(self.now)))
     }
 
     /// The index of a device.
@@ -421,12 +421,12 @@ impl Fleet {
             StimulusKind::Link(name, rule) => {
                 let slot = self.links.iter_mut().find(|slot| slot.name == *name);
                 let slot = slot.ok_or_else(|| FleetError::NoLink(name.clone()))?;
-                slot.link.add_rule(Rule { after: rule.after.max(stimulus.at), ..rule.clone() });
+                slot.link.rules_mut().add(Rule { after: rule.after.max(stimulus.at), ..rule.clone() });
             }
             StimulusKind::Mend(name, which) => {
                 let slot = self.links.iter_mut().find(|slot| slot.name == *name);
                 let slot = slot.ok_or_else(|| FleetError::NoLink(name.clone()))?;
-                slot.link.end_rules(*which, stimulus.at);
+                slot.link.rules_mut().end(*which, stimulus.at);
             }
             StimulusKind::Move(name, position) => {
                 let device = self.find(name)?;
@@ -551,7 +551,7 @@ impl Fleet {
                 data: &sent.data,
                 fates: &fates,
                 deliveries: &deliveries,
-                rules: self.links[link].link.rules(),
+                rules: self.links[link].link.rules().list(),
             };
             observer.carried(link, &carried);
             self.deliver(link, from, deliveries, pool);
@@ -572,7 +572,7 @@ impl Fleet {
                 data,
                 fates: &fates,
                 deliveries: &deliveries,
-                rules: self.links[link].link.rules(),
+                rules: self.links[link].link.rules().list(),
             };
             observer.carried(link, &carried);
             self.deliver(link, released.from, std::mem::take(&mut deliveries), pool);

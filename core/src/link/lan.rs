@@ -6,7 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::rules::{Fault, Rule, Rules};
+use super::rules::{Fault, Rules};
 use super::segments::Segment;
 use super::{Delivery, Fate, Link, Released};
 use crate::component::PortKind;
@@ -285,16 +285,12 @@ impl Link for Lan {
         self.forward(from, at, data, out, fates);
     }
 
-    fn add_rule(&mut self, rule: Rule) {
-        self.rules.add(rule);
+    fn rules(&self) -> &Rules {
+        &self.rules
     }
 
-    fn rules(&self) -> &[Rule] {
-        self.rules.list()
-    }
-
-    fn end_rules(&mut self, which: Option<usize>, at: Time) {
-        self.rules.end(which, at);
+    fn rules_mut(&mut self) -> &mut Rules {
+        &mut self.rules
     }
 
     fn due(&self) -> Time {
@@ -320,7 +316,7 @@ impl Link for Lan {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rules::Reorder;
+    use super::super::rules::{Reorder, Rule};
     use super::super::segments::tests as segments;
     use super::*;
 
@@ -359,7 +355,7 @@ mod tests {
     #[test]
     fn rules_hold_between_their_times_and_on_their_paths() {
         let mut lan = Lan::new(LanConfig::default(), 3, Rng::new(0, "lan"));
-        lan.add_rule(Rule {
+        lan.rules_mut().add(Rule {
             after: Time::from_ms(1),
             before: Time::from_ms(2),
             from: None,
@@ -378,13 +374,13 @@ mod tests {
         for to in [1, 2] {
             let rule =
                 Rule { after: Time::ZERO, before: Time::MAX, from: None, to: Some(to), fault: Fault::Cut };
-            lan.add_rule(rule);
+            lan.rules_mut().add(rule);
         }
-        lan.end_rules(Some(0), Time::from_ms(1));
+        lan.rules_mut().end(Some(0), Time::from_ms(1));
         let fates = |lan: &mut Lan, us| send(lan, 0, Time::from_us(us), &frame(9, 1, 60)).1;
         assert_eq!(fates(&mut lan, 999), [Fate::Dropped { rule: 0 }, Fate::Dropped { rule: 1 }]);
         assert_eq!(fates(&mut lan, 1_000), [Fate::Delivered, Fate::Dropped { rule: 1 }]);
-        lan.end_rules(None, Time::from_ms(2));
+        lan.rules_mut().end(None, Time::from_ms(2));
         assert_eq!(fates(&mut lan, 2_000), [Fate::Delivered, Fate::Delivered]);
     }
 
@@ -410,7 +406,7 @@ mod tests {
     fn two(fault: Fault) -> Lan {
         let mut lan = Lan::new(LanConfig::default(), 2, Rng::new(3, "lan"));
         send(&mut lan, 1, Time::ZERO, &frame(1, 2, 60));
-        lan.add_rule(always(fault));
+        lan.rules_mut().add(always(fault));
         lan
     }
 
@@ -431,7 +427,7 @@ mod tests {
     #[test]
     fn a_delayed_path_does_not_hold_up_another() {
         let mut lan = Lan::new(LanConfig::default(), 3, Rng::new(0, "lan"));
-        lan.add_rule(Rule { from: Some(0), ..always(Fault::Delay(Time::from_secs(1))) });
+        lan.rules_mut().add(Rule { from: Some(0), ..always(Fault::Delay(Time::from_secs(1))) });
         send(&mut lan, 0, Time::ZERO, &frame(9, 1, 60));
         let other = send(&mut lan, 1, Time::from_us(1), &frame(9, 2, 60)).0;
         assert!(other.iter().all(|delivery| delivery.at < Time::from_ms(1)));

@@ -112,12 +112,10 @@ pub trait Link: State + Send {
         out: &mut Vec<Delivery>,
         fates: &mut Vec<(Option<usize>, Fate)>,
     );
-    /// Adds a fault rule from now on; rules hold between their own times.
-    fn add_rule(&mut self, rule: Rule);
-    /// Its rules, in the order they were added.
-    fn rules(&self) -> &[Rule];
-    /// Ends a rule at `at`, or all of them; they keep their numbers.
-    fn end_rules(&mut self, which: Option<usize>, at: Time);
+    /// Its fault rules.
+    fn rules(&self) -> &Rules;
+    /// Its fault rules, to add to or to end; they hold between their own times.
+    fn rules_mut(&mut self) -> &mut Rules;
     /// Where each endpoint's antenna is at `at`; empty for media without places.
     fn places(&self, at: Time) -> Vec<Position> {
         let _ = at;

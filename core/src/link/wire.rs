@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::rules::{Rule, Rules};
+use super::rules::Rules;
 use super::{Delivery, Fate, Link};
 use crate::component::PortKind;
 use crate::rng::Rng;
@@ -114,23 +114,19 @@ impl Link for Wire {
         }
     }
 
-    fn add_rule(&mut self, rule: Rule) {
-        self.rules.add(rule);
+    fn rules(&self) -> &Rules {
+        &self.rules
     }
 
-    fn rules(&self) -> &[Rule] {
-        self.rules.list()
-    }
-
-    fn end_rules(&mut self, which: Option<usize>, at: Time) {
-        self.rules.end(which, at);
+    fn rules_mut(&mut self) -> &mut Rules {
+        &mut self.rules
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::link::Fault;
+    use crate::link::{Fault, Rule};
     use crate::wire::{Drive, Format, Parity, Transfer};
 
     fn wire(kind: WireKind, ends: usize, selects: &[(usize, usize)], loops: bool) -> Wire {
@@ -172,14 +168,14 @@ mod tests {
         let rule = |fault| Rule { after: Time::ZERO, before: Time::MAX, from: None, to: None, fault };
         let at = Time::from_ms(1);
         let mut cut = wire(WireKind::Uart, 2, &[], false);
-        cut.add_rule(rule(Fault::Cut));
+        cut.rules_mut().add(rule(Fault::Cut));
         assert!(send(&mut cut, 0, at, &character(at)).is_empty());
         let mut late = wire(WireKind::Uart, 2, &[], false);
-        late.add_rule(rule(Fault::Delay(Time::from_ms(2))));
+        late.rules_mut().add(rule(Fault::Delay(Time::from_ms(2))));
         let then = at + Time::from_ms(2);
         assert_eq!(send(&mut late, 0, at, &character(at)), [(1, then + Time::from_us(100), character(then))]);
         let mut noisy = wire(WireKind::Uart, 2, &[], false);
-        noisy.add_rule(rule(Fault::Corrupt(1_000_000)));
+        noisy.rules_mut().add(rule(Fault::Corrupt(1_000_000)));
         let damaged = send(&mut noisy, 0, at, &character(at));
         let (Signal::Character(old), [(_, _, Signal::Character(new))]) = (character(at), damaged.as_slice())
         else {

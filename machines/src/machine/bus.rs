@@ -2,19 +2,18 @@
 //! want to happen.
 
 use consort_core::bus::{Bus, Memory};
-use consort_core::component::{
-    Component, Cx, Effect, Host, NodeId, Part, Peripheral, ResetCause, SetError, Value,
-};
+use consort_core::component::{Component, Cx, Effect, NodeId, Part, Peripheral, ResetCause, SetError, Value};
 use consort_core::cpu::{Region, WatchKind, Watchpoint};
 use consort_core::device::Sent;
 use consort_core::rng::Rng;
 use consort_core::state::StateError;
 use consort_core::trace::{CoreEvent, Level, Recorder, Report};
-use consort_core::wire::{Signal, WireKind};
+use consort_core::wire::Signal;
 use consort_core::{Addr, BusError, Clock, Cycles, Time, Width};
 use serde::{Deserialize, Serialize};
 
-use crate::suggest;
+use super::host::{PartCall, Wiring};
+use super::plugs::Plug;
 
 /// Where an output line leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,17 +52,6 @@ pub(crate) struct OffChip {
     /// The controllers it hangs on.
     pub on: Vec<NodeId>,
     pub model: Box<dyn Part>,
-}
-
-/// Where a wire ends.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Plug {
-    pub node: NodeId,
-    pub pin: u16,
-    /// The device's port for it.
-    pub port: u16,
-    /// How long a signal is underway.
-    pub latency: Time,
 }
 
 /// ROM whose writes a flash controller takes.
@@ -503,60 +491,6 @@ impl MachineBus {
         self.settle(now, memory);
     }
 
-    /// Lets a wire end at `component` or `component.pin`.
-    pub fn plug(&mut self, name: &str, kind: WireKind, port: u16, latency: Time) -> Result<String, String> {
-        let (component, pin) = name.split_once('.').map_or((name, None), |(name, pin)| (name, Some(pin)));
-        let fits = |node: &NodeId| {
-            let model = self.component(*node);
-            match kind {
-                WireKind::Pin => !model.wire_pins().is_empty(),
-                kind => model.wires().contains(&kind),
-            }
-        };
-        let fitting: Vec<NodeId> =
-            (0..self.nodes.len()).map(|index| NodeId(index as u16)).filter(fits).collect();
-        let names: Vec<&str> =
-            fitting.iter().map(|node| self.nodes[usize::from(node.0)].name.as_str()).collect();
-        let place = match names.as_slice() {
-            [] => return Err(format!("the board has no place where {kind} wires end")),
-            [_] if component.is_empty() => Some(0),
-            _ => names.iter().position(|known| *known == component),
-        };
-        let node = place.and_then(|place| fitting.get(place)).copied().ok_or_else(|| {
-            let listed = names.join(", ");
-            match component {
-                "" => format!("say where on the board the {kind} wire ends: {listed}"),
-                _ => format!("no {kind} wire can end at `{component}`; there is: {listed}"),
-            }
-        })?;
-        let pins = self.component(node).wire_pins();
-        let pin = match (kind, pin) {
-            (WireKind::Pin, Some(pin)) => pins.iter().position(|known| *known == pin).ok_or_else(|| {
-                format!("`{component}` has no pin `{pin}`{}", suggest(pin, pins.iter().copied()))
-            })?,
-            (WireKind::Pin, None) => {
-                return Err(format!(
-                    "say which pin: `{component}.{}`",
-                    pins.first().copied().unwrap_or("p0")
-                ));
-            }
-            (_, Some(pin)) => {
-                return Err(format!("{kind} wires end at all of `{component}`, not at its `{pin}`"));
-            }
-            (_, None) => 0,
-        };
-        let pin = pin as u16;
-        let mut name = self.nodes[usize::from(node.0)].name.clone();
-        if let Some(pin) = pins.get(usize::from(pin)).filter(|_| kind == WireKind::Pin) {
-            name = format!("{name}.{pin}");
-        }
-        if self.plugs.iter().any(|plug| (plug.node, plug.pin) == (node, pin)) {
-            return Err(format!("another wire ends at `{name}` already"));
-        }
-        self.plugs.push(Plug { node, pin, port, latency });
-        Ok(name)
-    }
-
     /// The processor fell asleep or woke.
     pub fn sleep(&mut self, asleep: bool, now: Time, memory: &mut dyn Memory) {
         for watcher in 0..self.sleep_watchers.len() {
@@ -792,126 +726,5 @@ fn at_address(error: BusError, addr: Addr) -> BusError {
     match error {
         BusError::Unmapped(_) => BusError::Unmapped(addr),
         BusError::Refused(_) => BusError::Refused(addr),
-    }
-}
-
-/// What a part did while a controller talked to it.
-struct PartCall {
-    part: usize,
-    /// Its wake before the call.
-    before: Time,
-    effects: Vec<(NodeId, Effect)>,
-}
-
-/// The host side of a component's call: guest memory and the parts on its bus.
-struct Wiring<'a> {
-    /// The parts and their wakes; none while a part is called: parts are no bus masters.
-    parts: Option<(&'a mut Parts, &'a mut [Time])>,
-    plugs: &'a [Plug],
-    memory: &'a mut dyn Memory,
-    called: Vec<PartCall>,
-    now: Time,
-}
-
-impl Wiring<'_> {
-    fn call<R>(&mut self, part: usize, call: impl FnOnce(&mut dyn Part, &mut Cx<'_>) -> R) -> Option<R> {
-        let (parts, wakes) = self.parts.as_mut()?;
-        let (model, wake) = (&mut parts.list.get_mut(part)?.model, wakes.get_mut(part)?);
-        let (mut effects, before) = (Vec::new(), *wake);
-        let (memory, plugs) = (&mut *self.memory, self.plugs);
-        let mut nothing = Wiring { parts: None, plugs, memory, called: Vec::new(), now: self.now };
-        // Bus transfers are short: a part that needs random numbers draws them when it is woken.
-        let mut rng = Rng::new(self.now.as_ps(), "bus transfer");
-        let mut cx = Cx::new(self.now, NodeId(part as u16), &mut effects, wake, &mut rng, &mut nothing);
-        let result = call(model.as_mut(), &mut cx);
-        if *wake != before || !effects.is_empty() {
-            self.called.push(PartCall { part, before, effects });
-        }
-        Some(result)
-    }
-
-    fn addressed(&self, bus: NodeId) -> Option<usize> {
-        let (parts, _) = self.parts.as_ref()?;
-        parts.addressed.iter().find(|(node, _)| *node == bus).map(|(_, part)| *part)
-    }
-}
-
-impl Host for Wiring<'_> {
-    fn wire(&self, node: NodeId, pin: u16) -> Option<Time> {
-        let plug = self.plugs.iter().find(|plug| plug.node == node && plug.pin == pin)?;
-        Some(plug.latency)
-    }
-
-    fn dma_read(&mut self, addr: Addr, out: &mut [u8]) -> Result<(), BusError> {
-        self.memory.read(addr, out)
-    }
-
-    fn dma_write(&mut self, addr: Addr, data: &[u8]) -> Result<(), BusError> {
-        self.memory.write(addr, data)
-    }
-
-    fn i2c_start(&mut self, bus: NodeId, address: u8, read: bool) -> bool {
-        let Some((parts, _)) = self.parts.as_mut() else { return false };
-        parts.addressed.retain(|(node, _)| *node != bus);
-        let candidates: Vec<usize> = (0..parts.list.len())
-            .filter(|index| {
-                let part = &parts.list[*index];
-                part.on.contains(&bus) && part.model.i2c_addresses().contains(&address)
-            })
-            .collect();
-        for part in candidates {
-            if self.call(part, |model, cx| model.i2c_start(address, read, cx)) == Some(true) {
-                if let Some((parts, _)) = self.parts.as_mut() {
-                    parts.addressed.push((bus, part));
-                }
-                return true;
-            }
-        }
-        false
-    }
-
-    fn i2c_write(&mut self, bus: NodeId, byte: u8) -> bool {
-        let part = self.addressed(bus);
-        part.and_then(|part| self.call(part, |model, cx| model.i2c_write(byte, cx))).unwrap_or(false)
-    }
-
-    fn i2c_read(&mut self, bus: NodeId, last: bool) -> u8 {
-        let part = self.addressed(bus);
-        part.and_then(|part| self.call(part, |model, cx| model.i2c_read(last, cx))).unwrap_or(0xFF)
-    }
-
-    fn i2c_stop(&mut self, bus: NodeId) {
-        if let Some(part) = self.addressed(bus) {
-            self.call(part, |model, cx| model.i2c_stop(cx));
-        }
-        if let Some((parts, _)) = self.parts.as_mut() {
-            parts.addressed.retain(|(node, _)| *node != bus);
-        }
-    }
-
-    fn spi(&mut self, bus: NodeId, mosi: u32, bits: u8) -> u32 {
-        let count = self.parts.as_ref().map_or(0, |(parts, _)| parts.list.len());
-        let ones = if bits >= 32 { u32::MAX } else { (1 << bits) - 1 };
-        let mut miso = ones;
-        for part in 0..count {
-            let here = self.parts.as_ref().is_some_and(|(parts, _)| parts.list[part].on.contains(&bus));
-            if here && let Some(Some(out)) = self.call(part, |model, cx| model.spi(mosi, bits, cx)) {
-                miso &= out; // two selected parts fight; low wins, as on an open-drain wire
-            }
-        }
-        miso & ones
-    }
-
-    fn spi_bytes(&mut self, bus: NodeId, bytes: &mut [u8]) {
-        let count = self.parts.as_ref().map_or(0, |(parts, _)| parts.list.len());
-        let sent = bytes.to_vec();
-        bytes.fill(0xFF);
-        for part in 0..count {
-            let here = self.parts.as_ref().is_some_and(|(parts, _)| parts.list[part].on.contains(&bus));
-            let mut answer = sent.clone();
-            if here && self.call(part, |model, cx| model.spi_bytes(&mut answer, cx)) == Some(true) {
-                bytes.iter_mut().zip(answer).for_each(|(byte, own)| *byte &= own);
-            }
-        }
     }
 }

@@ -3,8 +3,10 @@
 mod build;
 mod bus;
 mod debug;
+mod host;
 mod inbox;
 mod interrupts;
+mod plugs;
 mod saved;
 mod semihosting;
 

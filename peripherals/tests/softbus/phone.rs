@@ -75,7 +75,7 @@ fn fleet(configs: Vec<(&str, PhoneConfig)>, rules: &[Rule]) -> Fleet {
     let mut fleet = Fleet::new(devices).unwrap();
     let mut lan = Lan::new(LanConfig::default(), ends.len(), Rng::new(7, "lan"));
     for rule in rules {
-        lan.add_rule(rule.clone());
+        lan.rules_mut().add(rule.clone());
     }
     fleet.join("lan", Box::new(lan), ends).unwrap();
     fleet

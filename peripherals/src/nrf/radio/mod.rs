@@ -7,7 +7,9 @@
 //! address. What else is on the air decides at the end of the address whether it is noticed, and at its end
 //! which of its bits arrive.
 
+mod energy;
 mod packet;
+mod receive;
 mod registers;
 
 use consort_core::Time;
@@ -18,7 +20,9 @@ use serde::{Deserialize, Serialize};
 
 use super::block::{self, Io, Logic, Regs, Series, Spec};
 use super::dma;
-use packet::{Bits, Layout, address, address_ns, bit_ns, gap_ns, modulation, preamble_ns, tail_ns};
+use energy::Energy;
+use packet::{Layout, address, address_ns, bit_ns, gap_ns, modulation, preamble_ns, tail_ns};
+use receive::{Heard, Reception};
 use registers::*;
 
 /// Which chip's radio.
@@ -90,26 +94,6 @@ enum Step {
     Energy,
 }
 
-/// A packet on the air as this receiver hears it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Heard {
-    packet: Packet,
-    /// The logical address it matched, when it was noticed in time.
-    candidate: Option<u8>,
-}
-
-/// A reception under way.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Reception {
-    packet: Packet,
-    ptr: u32,
-    /// When its first bit after the address came in.
-    first_bit: Time,
-    /// Nanoseconds of a bit.
-    bit: u64,
-    ram_done: usize,
-}
-
 /// RADIO.
 ///
 /// Limits: a receiver notices energy one medium latency (24 us unless the fleet says otherwise) after it
@@ -136,12 +120,6 @@ pub struct Radio {
     carrier: Option<Packet>,
 }
 
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct Energy {
-    cca: bool,
-    since: Time,
-}
-
 const RAMP_NRF51: Time = Time::from_us(140);
 const RAMP_FAST: Time = Time::from_us(40);
 const TURN_ROUND: Time = Time::from_us(20);
@@ -150,8 +128,7 @@ const MOST_HEARD: usize = 64;
 /// PS "RADIO", Interframe spacing: how long before the packet a receiver must be ready, under TIFS.
 const EARLY: Time = Time::from_us(4);
 /// The packet is read from RAM this long after START (PS "RADIO", EasyDMA: it fetches during the preamble),
-/// so
-/// that CCM, started by READY through PPI, can write it.
+/// so that CCM, started by READY through PPI, can write it.
 const FETCH: Time = Time::from_us(1);
 /// More than a medium's latency: what is told again is there before the last telling ends.
 const LATE: Time = Time::from_ms(1);
@@ -159,8 +136,6 @@ const LATE: Time = Time::from_ms(1);
 const BRIEF: Time = Time::from_us(20);
 /// A carrier is told again after so long, so that its end cannot be lost for ever.
 const CARRIER: Time = Time::from_ms(10);
-/// Nothing on the air: thermal noise in the receiver's bandwidth, thousandths of dBm.
-const NOISE: i32 = -100_000;
 /// nRF52840 PS "RADIO", Energy detection (ED): ED_RSSIOFFS.
 const ED_OFFSET: i32 = -92;
 
@@ -169,8 +144,7 @@ impl Radio {
     /// timing" (t_TXEN, t_RXEN; with RU fast the FAST ones).
     ///
     /// An IEEE 802.15.4 radio whose synthesizer runs already (RXIDLE, TXIDLE) turns round sooner; the PS
-    /// gives
-    /// 40 us as the most, Nordic's own driver for that mode counts with the 20 us that the hardware takes.
+    /// gives 40 us as the most, Nordic's own driver for that mode counts with the 20 us that the hardware takes.
     fn ramp_up(&self, tx: bool, io: &Io<'_, '_>) -> Time {
         let ieee = modulation(io.reg(MODE)) == Some(Modulation::Oqpsk250k);
         let fast = io.reg(MODECNF0) & 1 != 0;
@@ -323,8 +297,8 @@ impl Radio {
         self.stop_air();
         self.drop_carrier(io);
         let mut ready = io.now() + self.ramp_up(tx, io);
-        // PS "RADIO", Interframe spacing: TIFS is kept when the shorts do the turn-around; a longer ramp-up
-        // wins.
+        // PS "RADIO", Interframe spacing: TIFS is kept when the shorts do the turn-around; a longer
+        // ramp-up wins.
         let spacing = Time::from_us(u64::from(io.reg(TIFS)));
         if let Some(end) = self.spacing.take().filter(|_| spacing > Time::ZERO) {
             let early = if tx { self.tx_delay() } else { EARLY };
@@ -419,156 +393,6 @@ impl Radio {
         self.transmission = Some(packet);
     }
 
-    /// The logical address that a packet's address matches (PS "RADIO", Address configuration), lowest first.
-    fn matching(packet: &Packet, io: &Io<'_, '_>) -> Option<u8> {
-        let enabled = if io.reg(MODE) == 15 { 1 } else { io.reg(RXADDRESSES) };
-        (0..8u8)
-            .filter(|n| enabled >> n & 1 != 0)
-            .find(|n| address(io, u32::from(*n)) == (packet.address, packet.address_bits))
-    }
-
-    /// Whether something else on the air disturbs `packet` between two instants.
-    fn disturbed(&self, packet: &Packet, from: Time, to: Time) -> bool {
-        self.heard.iter().map(|heard| &heard.packet).any(|other| {
-            let another = other.start != packet.start || other.bits != packet.bits || other.mhz != packet.mhz;
-            another
-                && other.start < to
-                && other.end > from
-                && packet.power - other.power
-                    < Self::selectivity(packet.modulation, packet.mhz.abs_diff(other.mhz))
-        })
-    }
-
-    /// PS "RADIO", EVENTS_SYNC: a preamble that this receiver has listened to from its beginning.
-    fn sync(&mut self, io: &mut Io<'_, '_>) {
-        let listens = self.state == State::Rx && self.reception.is_none();
-        let here = |heard: &Heard| {
-            let packet = &heard.packet;
-            let over = packet.start + Time::from_ns(preamble_ns(io, packet.modulation));
-            over + self.rx_delay(packet.modulation) == io.now()
-                && self.listening <= packet.start
-                && packet.mhz == Self::mhz(io)
-                && modulation(io.reg(MODE)) == Some(packet.modulation)
-                && !self.disturbed(packet, packet.start, over)
-        };
-        if listens && self.heard.iter().any(here) {
-            io.raise(SYNC);
-        }
-    }
-
-    /// The address is complete: the reception begins if the receiver heard all of it undisturbed.
-    fn rx_address(&mut self, io: &mut Io<'_, '_>) {
-        let now = io.now();
-        let mut found = None;
-        for heard in &mut self.heard {
-            let at = heard.packet.address_end;
-            if heard.candidate.is_some() && at <= now {
-                let candidate = heard.candidate.take();
-                found = found.or(candidate.map(|n| (n, heard.packet.clone())));
-            }
-        }
-        let Some((n, mut packet)) = found else { return };
-        let preamble = packet.start + Time::from_ns(preamble_ns(io, packet.modulation) / 2);
-        let noticed = self.state == State::Rx
-            && self.reception.is_none()
-            && self.listening <= preamble
-            && packet.mhz == Self::mhz(io)
-            && modulation(io.reg(MODE)) == Some(packet.modulation)
-            && Self::matching(&packet, io) == Some(n)
-            && !self.disturbed(&packet, packet.start, packet.address_end);
-        if !noticed {
-            return;
-        }
-        let layout = Layout::of(io);
-        let bits = Bits { bytes: std::mem::take(&mut packet.bits), len: packet.bit_count };
-        packet.bits = bits.bytes.clone();
-        let parsed = layout.parse(&layout.whiten(&bits), address(io, u32::from(n)));
-        let bit = bit_ns(packet.modulation);
-        let delay = self.rx_delay(packet.modulation);
-        let first_bit = packet.address_end + Time::from_ns(gap_ns(packet.modulation));
-        let at = |bits: u32| first_bit + Time::from_ns(u64::from(bits) * bit) + delay;
-        if packet.modulation == Modulation::Oqpsk250k {
-            self.plan(at(8), Step::FrameStart);
-        }
-        if io.reg(DACNF) & 0xFF != 0 && parsed.payload_bits >= parsed.head_bits + 48 {
-            self.plan(at(parsed.head_bits + 48), Step::RxDevice);
-        }
-        let header = packet.modulation == Modulation::Oqpsk250k && io.reg(MHRMATCHMAS) != 0;
-        if header && parsed.payload_bits >= parsed.head_bits + 32 {
-            self.plan(at(parsed.head_bits + 32), Step::RxHeader);
-        }
-        self.plan(at(parsed.payload_bits), Step::RxPayload);
-        self.plan(at(parsed.bits) + Time::from_ns(tail_ns(packet.modulation)), Step::RxEnd);
-        io.set(RXMATCH, u32::from(n));
-        let ci = u32::from(packet.modulation == Modulation::Coded500k);
-        io.set(PDUSTAT, ci << 1 | u32::from(parsed.cut));
-        let ptr = io.reg(PACKETPTR);
-        self.reception = Some(Reception { packet, ptr, first_bit: first_bit + delay, bit, ram_done: 0 });
-        io.raise(ADDRESS);
-        if ci != 0 {
-            io.raise(RATEBOOST);
-        }
-    }
-
-    /// The packet as it arrives by the end: disturbed bits are random.
-    fn arrived(&self, reception: &Reception, io: &mut Io<'_, '_>) -> (Bits, bool) {
-        let packet = &reception.packet;
-        let mut bits = Bits { bytes: packet.bits.clone(), len: packet.bit_count };
-        let mut broken = false;
-        let delay = self.rx_delay(packet.modulation);
-        for index in 0..bits.bytes.len() {
-            let from = reception.first_bit - delay + Time::from_ns(index as u64 * 8 * reception.bit);
-            if self.disturbed(packet, from, from + Time::from_ns(8 * reception.bit)) {
-                bits.bytes[index] ^= io.cx.rng().next_u32() as u8 | 1;
-                broken = true;
-            }
-        }
-        (bits, broken)
-    }
-
-    /// Writes what came in until now to RAM.
-    fn store(&mut self, whole: bool, io: &mut Io<'_, '_>) -> Option<packet::Parsed> {
-        let mut reception = self.reception.take()?;
-        let layout = Layout::of(io);
-        let (bits, _) = if whole {
-            self.arrived(&reception, io)
-        } else {
-            (Bits { bytes: reception.packet.bits.clone(), len: reception.packet.bit_count }, false)
-        };
-        let on_air = address(io, io.reg(RXMATCH));
-        let parsed = layout.parse(&layout.whiten(&bits), on_air);
-        let upto = if whole {
-            reception.ram_done = 0;
-            parsed.ram.len()
-        } else {
-            let in_bits = (io.now() - reception.first_bit).as_ns() / reception.bit.max(1);
-            let payload = in_bits.saturating_sub(u64::from(parsed.head_bits)) as usize / 8;
-            (parsed.head + payload).min(parsed.ram.len())
-        };
-        if upto > reception.ram_done {
-            let ptr = reception.ptr.wrapping_add(reception.ram_done as u32);
-            dma::write(io, ptr, &parsed.ram[reception.ram_done..upto]);
-            reception.ram_done = upto;
-        }
-        self.reception = Some(reception);
-        Some(parsed)
-    }
-
-    fn rx_end(&mut self, io: &mut Io<'_, '_>) {
-        let Some(parsed) = self.store(true, io) else { return };
-        let Some(reception) = self.reception.take() else { return };
-        self.state = State::RxIdle;
-        io.set(RXCRC, parsed.crc);
-        io.set(CRCSTATUS, u32::from(parsed.crc_ok));
-        if reception.packet.modulation == Modulation::Oqpsk250k {
-            // nRF52840 PS "RADIO", Receive sequence: LQI takes the place of the first CRC byte.
-            let level = (reception.packet.power / 1_000 - ED_OFFSET).clamp(0, 127) as u8;
-            dma::write(io, reception.ptr.wrapping_add(parsed.ram.len() as u32), &[level]);
-        }
-        self.finish(reception.packet.end, io);
-        io.raise(if parsed.crc_ok { CRCOK } else { CRCERROR });
-    }
-
     /// END of either direction; `on_air` is when the packet ended there.
     fn finish(&mut self, on_air: Time, io: &mut Io<'_, '_>) {
         self.counting = None;
@@ -579,96 +403,6 @@ impl Radio {
         self.spacing = turns.then_some(on_air);
         io.raise(END);
         io.raise(PHYEND);
-    }
-
-    /// PS "RADIO", Device address match: on the first 48 bits of the payload and TxAdd in S0.
-    fn device(&mut self, io: &mut Io<'_, '_>) {
-        let Some(parsed) = self.store(false, io) else { return };
-        let mut bytes = [0; 8];
-        for (to, from) in bytes.iter_mut().zip(parsed.ram.iter().skip(parsed.head).take(6)) {
-            *to = *from;
-        }
-        let device = u64::from_le_bytes(bytes);
-        let tx_add = parsed.ram.first().is_some_and(|s0| s0 & 0x40 != 0);
-        let dacnf = io.reg(DACNF);
-        let found = (0..8).find(|n| {
-            let mine = u64::from(io.reg(DAB + n * 4)) | u64::from(io.reg(DAP + n * 4)) << 32;
-            dacnf >> n & 1 != 0 && (dacnf >> (8 + n) & 1 != 0) == tx_add && mine == device
-        });
-        if let Some(n) = found {
-            io.set(DAI, n);
-        }
-        io.raise(if found.is_some() { DEVMATCH } else { DEVMISS });
-    }
-
-    /// PS "RADIO", MHRMATCHCONF, MHRMATCHMAS: the first four bytes after the length, where the mask has ones.
-    fn header(&mut self, io: &mut Io<'_, '_>) {
-        let Some(parsed) = self.store(false, io) else { return };
-        let first = parsed.ram.get(parsed.head..).and_then(|bytes| bytes.first_chunk());
-        let header = first.map_or(0, |bytes| u32::from_le_bytes(*bytes));
-        if (header ^ io.reg(MHRMATCHCONF)) & io.reg(MHRMATCHMAS) == 0 {
-            io.raise(MHRMATCH);
-        }
-    }
-
-    /// The strongest thing on this frequency at some time between two instants.
-    fn power(&self, from: Time, to: Time, io: &Io<'_, '_>) -> i32 {
-        let mhz = Self::mhz(io);
-        let heard = self.heard.iter().map(|heard| &heard.packet);
-        heard
-            .filter(|packet| packet.start <= to && packet.end >= from && packet.mhz.abs_diff(mhz) <= 1)
-            .map(|packet| packet.power)
-            .fold(NOISE, i32::max)
-    }
-
-    fn stop_energy(&mut self) {
-        self.energy = None;
-        self.cancel(&[Step::Energy]);
-    }
-
-    fn start_energy(&mut self, cca: bool, io: &Io<'_, '_>) {
-        if !matches!(self.state, State::RxIdle | State::Rx | State::RxRu) {
-            return;
-        }
-        self.stop_energy();
-        // nRF52840 PS "RADIO", Energy detection (ED), Clear channel assessment (CCA): eight symbols of 16 us;
-        // ED repeats EDCNT times.
-        let times = if cca { 1 } else { u64::from(io.reg(EDCNT)) + 1 };
-        // Asked for during ramp-up, the measurement begins with the receiver.
-        let ready = self.steps.iter().find(|(_, step)| *step == Step::Ready);
-        let since = ready.map_or(io.now(), |(at, _)| *at);
-        self.energy = Some(Energy { cca, since });
-        self.plan(since + Time::from_us(128 * times), Step::Energy);
-    }
-
-    fn energy_done(&mut self, io: &mut Io<'_, '_>) {
-        let Some(energy) = self.energy.take() else { return };
-        let power = self.power(energy.since, io.now(), io);
-        let level = (power / 1_000 - ED_OFFSET).clamp(0, 127) as u32;
-        if !energy.cca {
-            io.set(EDSAMPLE, level);
-            io.raise(EDEND);
-            return;
-        }
-        let control = io.reg(CCACTRL);
-        let loud = level >= control >> 8 & 0xFF;
-        let mhz = Self::mhz(io);
-        let carrier = self.heard.iter().map(|heard| &heard.packet).any(|packet| {
-            packet.modulation == Modulation::Oqpsk250k
-                && packet.address_bits != 0
-                && packet.mhz == mhz
-                && packet.power >= self.sensitivity(packet.modulation)
-                && packet.start <= io.now()
-                && packet.end >= energy.since
-        });
-        let busy = match control & 7 {
-            0 => loud,
-            1 => carrier,
-            2 => carrier && loud,
-            3 => carrier || loud,
-            _ => loud,
-        };
-        io.raise(if busy { CCABUSY } else { CCAIDLE });
     }
 
     fn count_bits(&mut self, io: &Io<'_, '_>) {

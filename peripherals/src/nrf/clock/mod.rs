@@ -3,196 +3,16 @@
 //! nRF51 Reference Manual v3.0 and nRF52832 PS v1.4, "POWER" and "CLOCK"; "MPU" of the one, "BPROT" of the
 //! other.
 
-use consort_core::component::{Access, Channel, Register, ResetCause, SetError, Value};
+mod registers;
+
+use consort_core::component::{Channel, ResetCause, SetError, Value};
 use consort_core::{Addr, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::block::{Io, Logic, Regs, Series, Spec, erratum, event, f, number, stub, task};
+use super::block::{Io, Logic, Regs, Series, Spec, number};
 use super::gpio::Signal;
-
-const HFCLKSTART: u32 = 0x000;
-const HFCLKSTOP: u32 = 0x004;
-const LFCLKSTART: u32 = 0x008;
-const LFCLKSTOP: u32 = 0x00C;
-const CAL: u32 = 0x010;
-const CTSTART: u32 = 0x014;
-const CTSTOP: u32 = 0x018;
-const HFCLKSTARTED: u32 = 0x100;
-const LFCLKSTARTED: u32 = 0x104;
-const DONE: u32 = 0x10C;
-const CTTO: u32 = 0x110;
-const POFWARN: u32 = 0x108;
-const USBDETECTED: u32 = 0x11C;
-const USBREMOVED: u32 = 0x120;
-const USBPWRRDY: u32 = 0x124;
-const SLEEPENTER: u32 = 0x114;
-const SLEEPEXIT: u32 = 0x118;
-const RESETREAS: u32 = 0x400;
-const HFCLKRUN: u32 = 0x408;
-const HFCLKSTAT: u32 = 0x40C;
-const LFCLKRUN: u32 = 0x414;
-const LFCLKSTAT: u32 = 0x418;
-const LFCLKSRCCOPY: u32 = 0x41C;
-const USBREGSTATUS: u32 = 0x438;
-const RAMSTATUS: u32 = 0x428;
-const SYSTEMOFF: u32 = 0x500;
-const POFCON: u32 = 0x510;
-const RAMON: u32 = 0x524;
-const RAMONB: u32 = 0x554;
-const RAM_POWER: u32 = 0x900;
-const LFCLKSRC: u32 = 0x518;
-const GPREGRET: u32 = 0x51C;
-const GPREGRET2: u32 = 0x520;
-const CTIV: u32 = 0x538;
-const PROTECT0: u32 = 0x600;
-const PROTECT1: u32 = 0x604;
-const PROTECT2: u32 = 0x610;
-const PROTECT3: u32 = 0x614;
-
-const RESETPIN: u32 = 1;
-const DOG: u32 = 1 << 1;
-const SREQ: u32 = 1 << 2;
-const LOCKUP: u32 = 1 << 3;
-const OFF: u32 = 1 << 16;
-const BY_LPCOMP: u32 = 1 << 17;
-const BY_VBUS: u32 = 1 << 20;
-
-const STATE: u32 = 1 << 16;
-
-const TASKS: &[Register] = &[
-    task(HFCLKSTART, "TASKS_HFCLKSTART"),
-    task(HFCLKSTOP, "TASKS_HFCLKSTOP"),
-    task(LFCLKSTART, "TASKS_LFCLKSTART"),
-    task(LFCLKSTOP, "TASKS_LFCLKSTOP"),
-    task(CAL, "TASKS_CAL"),
-    task(CTSTART, "TASKS_CTSTART"),
-    task(CTSTOP, "TASKS_CTSTOP"),
-    task(0x078, "TASKS_CONSTLAT"),
-    task(0x07C, "TASKS_LOWPWR"),
-];
-
-const COMMON: &[Register] = &[
-    Register::rw(RESETREAS, "RESETREAS", 0).fields(&[
-        f("RESETPIN", 0, 1),
-        f("DOG", 1, 1),
-        f("SREQ", 2, 1),
-        f("LOCKUP", 3, 1),
-        f("OFF", 16, 1),
-        f("LPCOMP", 17, 1),
-        f("DIF", 18, 1),
-        f("NFC", 19, 1),
-        f("VBUS", 20, 1),
-    ]),
-    Register::ro(HFCLKRUN, "HFCLKRUN", 0).fields(&[f("STATUS", 0, 1)]),
-    Register::ro(HFCLKSTAT, "HFCLKSTAT", 0).fields(&[f("SRC", 0, 1), f("STATE", 16, 1)]),
-    Register::ro(LFCLKRUN, "LFCLKRUN", 0).fields(&[f("STATUS", 0, 1)]),
-    Register::ro(LFCLKSTAT, "LFCLKSTAT", 0).fields(&[f("SRC", 0, 2), f("STATE", 16, 1)]),
-    Register::ro(LFCLKSRCCOPY, "LFCLKSRCCOPY", 0).fields(&[f("SRC", 0, 2)]),
-    Register::ro(RAMSTATUS, "RAMSTATUS", 0xF),
-    Register::wo(SYSTEMOFF, "SYSTEMOFF").fields(&[f("SYSTEMOFF", 0, 1)]),
-    // THRESHOLDVDDH is for a supply at VDDH, which no board here has.
-    Register::rw(POFCON, "POFCON", 0).fields(&[
-        f("POF", 0, 1),
-        f("THRESHOLD", 1, 4),
-        f("THRESHOLDVDDH", 8, 4),
-    ]),
-    Register::rw(LFCLKSRC, "LFCLKSRC", 0).fields(&[f("SRC", 0, 2), f("BYPASS", 16, 1), f("EXTERNAL", 17, 1)]),
-    Register::rw(GPREGRET, "GPREGRET", 0).fields(&[f("GPREGRET", 0, 8)]),
-    Register::rw(CTIV, "CTIV", 0).fields(&[f("CTIV", 0, 7)]),
-    stub(0x578, "DCDCEN", 0),
-];
-
-const RAM_BLOCKS: &[consort_core::component::Field] =
-    &[f("ONRAM0", 0, 1), f("ONRAM1", 1, 1), f("OFFRAM0", 16, 1), f("OFFRAM1", 17, 1)];
-
-const NRF51: &[Register] = &[
-    Register::rw(RAMON, "RAMON", 3).fields(RAM_BLOCKS),
-    stub(0x528, "PERR0", 0),
-    stub(0x52C, "RLENR0", 0),
-    stub(0x544, "RESET", 0),
-    stub(0x550, "XTALFREQ", 0xFFFF_FFFF),
-    Register::rw(RAMONB, "RAMONB", 3).fields(RAM_BLOCKS),
-    Register::rw(0x600, "PROTENSET0", 0),
-    Register::rw(0x604, "PROTENSET1", 0),
-    stub(0x608, "DISABLEINDEBUG", 1),
-    stub(0x60C, "PROTBLOCKSIZE", 0),
-    stub(0xA08, "DCDCFORCE", 0),
-    erratum(0x504, "ERRATUM_26", 0),
-];
-
-const NRF52: &[Register] = &[
-    Register::ro(USBREGSTATUS, "USBREGSTATUS", 0).fields(&[f("VBUSDETECT", 0, 1), f("OUTPUTRDY", 1, 1)]),
-    Register::rw(GPREGRET2, "GPREGRET2", 0).fields(&[f("GPREGRET", 0, 8)]),
-    stub(0x528, "HFXODEBOUNCE", 0x10),
-    stub(0x55C, "TRACECONFIG", 0),
-    stub(0x580, "DCDCEN0", 0),
-    stub(0x5B4, "LFRCMODE", 0),
-    Register::rw(0x600, "CONFIG0", 0),
-    Register::rw(0x604, "CONFIG1", 0),
-    stub(0x608, "DISABLEINDEBUG", 1),
-    Register::rw(0x610, "CONFIG2", 0),
-    Register::rw(0x614, "CONFIG3", 0),
-    Register::ro(0x640, "MAINREGSTATUS", 0),
-    stub(RAMON, "RAMON", 3),
-    stub(0x52C, "LFXODEBOUNCE", 0),
-    stub(RAMONB, "RAMONB", 3),
-    stub(0x550, "APPROTECT.FORCEPROTECT", u32::MAX),
-    stub(0x558, "APPROTECT.DISABLE", 0),
-    erratum(0x508, "RESERVED[0x508]", 0),
-    erratum(0x50C, "RESERVED[0x50C]", 0),
-    erratum(0x53C, "ERRATUM_31", 0),
-    erratum(0x54C, "RESERVED[0x54C]", 0),
-    erratum(0x5A0, "ERRATUM_37", 0),
-    erratum(0x638, "ERRATUM_197", 0),
-    erratum(0xC34, "ERRATUM_192", 0),
-    erratum(0xE00, "ERRATUM_198", 0),
-    erratum(0xEE4, "ERRATUM_115", 0),
-];
-
-macro_rules! ram {
-    ($($n:literal)*) => {
-        &[$(
-            Register::rw(RAM_POWER + $n * 0x10, concat!("RAM[", $n, "].POWER"), 0xFFFF),
-            Register::new(RAM_POWER + 4 + $n * 0x10, concat!("RAM[", $n, "].POWERSET"), Access::WriteOnly, 0xFFFF),
-            Register::new(RAM_POWER + 8 + $n * 0x10, concat!("RAM[", $n, "].POWERCLR"), Access::WriteOnly, 0xFFFF),
-        )*]
-    };
-}
-const RAM: &[Register] = ram!(0 1 2 3 4 5 6 7 8);
-
-static SPEC51: Spec = Spec::new(
-    &[TASKS],
-    &[&[
-        event(HFCLKSTARTED, "EVENTS_HFCLKSTARTED", 0),
-        event(LFCLKSTARTED, "EVENTS_LFCLKSTARTED", 1),
-        event(0x108, "EVENTS_POFWARN", 2),
-        event(DONE, "EVENTS_DONE", 3),
-        event(CTTO, "EVENTS_CTTO", 4),
-    ]],
-    &[],
-    &[COMMON, NRF51],
-);
-
-static SPEC52: Spec = Spec::new(
-    &[TASKS],
-    &[&[
-        event(HFCLKSTARTED, "EVENTS_HFCLKSTARTED", 0),
-        event(LFCLKSTARTED, "EVENTS_LFCLKSTARTED", 1),
-        event(0x108, "EVENTS_POFWARN", 2),
-        event(DONE, "EVENTS_DONE", 3),
-        event(CTTO, "EVENTS_CTTO", 4),
-        event(SLEEPENTER, "EVENTS_SLEEPENTER", 5),
-        event(SLEEPEXIT, "EVENTS_SLEEPEXIT", 6),
-        event(USBDETECTED, "EVENTS_USBDETECTED", 7),
-        event(0x120, "EVENTS_USBREMOVED", 8),
-        event(USBPWRRDY, "EVENTS_USBPWRRDY", 9),
-        event(0x128, "EVENTS_CTSTARTED", 10),
-        event(0x12C, "EVENTS_CTSTOPPED", 11),
-    ]],
-    &[],
-    &[COMMON, NRF52, RAM],
-);
+use registers::*;
 
 /// What the board says about power and clocks.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -207,7 +27,8 @@ pub struct ClockConfig {
 }
 
 /// POWER and CLOCK. Channels `vdd` and, on nRF52, `vbus`. What a section of RAM held is lost when it is switched
-/// off, or in System OFF without retention; accesses to one that is off are not refused. Line `lfclk` is high while the low-frequency clock runs: RTC and WDT count on it.
+/// off, or in System OFF without retention; accesses to one that is off are not refused. Line `lfclk` is high
+/// while the low-frequency clock runs: RTC and WDT count on it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Clock {
     config: ClockConfig,
